@@ -1,0 +1,84 @@
+"""`TileLists`: the splats of each 16x16 tile in depth order, and the slots their gradients go to (one view)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import get_num_threads
+from numpy.typing import NDArray
+
+from vision3d.rendering.kernels import binning
+from vision3d.rendering.kernels.constants import TILE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileLists:
+    """Tile lists of one view; see `kernels/binning.py` for what a slot is."""
+
+    tiles_x: int
+    """Tiles per row; tile = row * tiles_x + column."""
+    offsets: NDArray[np.int64]
+    """Start of each tile's entries [tile + 1]."""
+    entries: NDArray[np.int32]
+    """Gaussian of each entry, nearest first inside a tile."""
+    slots: NDArray[np.int32]
+    """Slot of each entry."""
+    first_slot: NDArray[np.int64]
+    """First slot of each Gaussian [gaussian + 1]; the last value is the number of slots."""
+    touched: NDArray[np.int32]
+    """Slots of each Gaussian in use."""
+    slot_tile: NDArray[np.int32]
+    """Tile of each used slot."""
+    half_rows: NDArray[np.float32]
+    """Half height in pixels of the region where a Gaussian's alpha can reach 1/255."""
+
+    @property
+    def slot_count(self) -> int:
+        """Number of slots, used or not."""
+        return int(self.first_slot[-1])
+
+
+def list_tiles(
+    means2d: NDArray[np.float32],
+    radii: NDArray[np.int32],
+    depths: NDArray[np.float32],
+    conics: NDArray[np.float32],
+    opacities: NDArray[np.float32],
+    *,
+    width: int,
+    height: int,
+    cull: bool = True,
+) -> TileLists:
+    """Tile lists of projected splats (arrays as in `Projection`, one view).
+
+    Args:
+        cull: leave out tiles of the bounding rectangle that the ellipse itself misses. The image is bitwise the same.
+    """
+    tiles_x, tiles_y = -(-width // TILE), -(-height // TILE)
+    count = means2d.shape[0]
+    rectangles = np.empty(count, np.int64)
+    binning.count_rectangles(means2d, radii, tiles_x, tiles_y, rectangles)
+    first_slot = np.zeros(count + 1, np.int64)
+    np.cumsum(rectangles, out=first_slot[1:])
+    slot_tile = np.empty(int(first_slot[-1]), np.int32)
+    touched = np.empty(count, np.int32)
+    half_rows = np.empty(count, np.float32)
+    binning.list_touched_tiles(
+        means2d, radii, conics, opacities, tiles_x, tiles_y, cull, first_slot, slot_tile, touched, half_rows
+    )
+    offsets = binning.tile_offsets(first_slot, touched, slot_tile, tiles_x * tiles_y)
+    entries = np.empty(int(offsets[-1]), np.int32)
+    slots = np.empty(int(offsets[-1]), np.int32)
+    order = binning.depth_order(depths, touched)
+    binning.fill_tiles(order, first_slot, touched, slot_tile, offsets, get_num_threads(), entries, slots)
+    return TileLists(
+        tiles_x=tiles_x,
+        offsets=offsets,
+        entries=entries,
+        slots=slots,
+        first_slot=first_slot,
+        touched=touched,
+        slot_tile=slot_tile,
+        half_rows=half_rows,
+    )
