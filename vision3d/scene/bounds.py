@@ -98,7 +98,9 @@ def oriented_box(
     if method == "min_volume":
         candidates += [_smallest_rectangle_axes(centred, np.roll(principal, shift, axis=0)) for shift in range(3)]
     spans = [_range_along_axes(centred @ axes.T, quantile) for axes in candidates]
-    best = min(range(len(candidates)), key=lambda index: float(np.prod(spans[index][1] - spans[index][0])))
+    # a sliver on every edge lets flat and straight sets, whose volume is zero, compare by area and length
+    sliver = 1e-9 * max(float((high - low).max()) for low, high in spans)
+    best = min(range(len(candidates)), key=lambda index: float(np.prod(spans[index][1] - spans[index][0] + sliver)))
     axes, (low, high) = candidates[best], spans[best]
     order = np.argsort(low - high, kind="stable")
     axes, low, high = axes[order], low[order], high[order]
