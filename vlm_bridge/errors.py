@@ -1,0 +1,20 @@
+"""The few errors of vlm_bridge a caller may act on.
+
+Every message says three things: what was expected, what was found (path, number, name) and what to do.
+"""
+
+
+class VlmBridgeError(Exception):
+    """Root of every error vlm_bridge raises on purpose."""
+
+
+class AssetError(VlmBridgeError):
+    """An embedded sample or checkpoint is unknown, missing or damaged."""
+
+
+class RunFolderError(VlmBridgeError):
+    """A run folder cannot be written, read, or does not match the configuration asked for."""
+
+
+class InvalidInputError(VlmBridgeError, ValueError):
+    """A value given by the caller is out of range or of a kind that cannot be stored."""
