@@ -21,18 +21,18 @@ _CAMERA_MARGIN = 1.1
 class AxisAlignedBox:
     """A box along the world axes."""
 
-    minimum: Float[Tensor, "3"]
+    minimum: Float[Tensor, 3]
     """Lowest corner."""
-    maximum: Float[Tensor, "3"]
+    maximum: Float[Tensor, 3]
     """Highest corner."""
 
     @property
-    def centre(self) -> Float[Tensor, "3"]:
+    def centre(self) -> Float[Tensor, 3]:
         """Middle of the box."""
         return (self.minimum + self.maximum) / 2
 
     @property
-    def size(self) -> Float[Tensor, "3"]:
+    def size(self) -> Float[Tensor, 3]:
         """Edge lengths along x, y, z."""
         return self.maximum - self.minimum
 
@@ -45,11 +45,11 @@ class AxisAlignedBox:
 class OrientedBox:
     """A box along its own axes."""
 
-    centre: Float[Tensor, "3"]
+    centre: Float[Tensor, 3]
     """Middle of the box."""
     axes: Float[Tensor, "3 3"]
     """Row i is the unit vector of edge i; a right-handed rotation (world to box)."""
-    half_extents: Float[Tensor, "3"]
+    half_extents: Float[Tensor, 3]
     """Half the edge length along each axis."""
 
     @property
@@ -106,7 +106,9 @@ def oriented_box(
     axes, low, high = axes[order], low[order], high[order]
     centre = rows.mean(axis=0) + (low + high) / 2 @ axes
     axes = axes * np.array([[1.0], [1.0], [np.sign(np.linalg.det(axes))]])
-    return OrientedBox(centre=_like(centre, points), axes=_like(axes, points), half_extents=_like((high - low) / 2, points))
+    return OrientedBox(
+        centre=_like(centre, points), axes=_like(axes, points), half_extents=_like((high - low) / 2, points)
+    )
 
 
 def scene_scale(camera_centres: Float[Tensor, "view 3"]) -> float:
@@ -163,7 +165,9 @@ def _smallest_rectangle_axes(centred: np.ndarray, axes: np.ndarray) -> np.ndarra
         return axes
     edges = np.roll(outline, -1, axis=0) - outline
     angles = np.arctan2(edges[:, 1], edges[:, 0])
-    turns = np.stack([np.stack([np.cos(angles), np.sin(angles)], -1), np.stack([-np.sin(angles), np.cos(angles)], -1)], 1)
+    turns = np.stack(
+        [np.stack([np.cos(angles), np.sin(angles)], -1), np.stack([-np.sin(angles), np.cos(angles)], -1)], 1
+    )
     areas = np.ptp(np.einsum("eij,pj->epi", turns, outline), axis=1).prod(axis=1)
     return np.concatenate([axes[:1], turns[np.argmin(areas)] @ axes[1:]])
 

@@ -28,7 +28,7 @@ WRITERS: dict[str, Callable[[GaussianScene, Path], None]] = {".ply": write_ply, 
 
 _SIGNATURES = {
     b"ply": (".ply", "a PLY"),
-    b"\x1f\x8b": (".spz", "gzip, as .spz uses"),
+    b"\x1f\x8b\x08": (".spz", "gzip, as .spz uses"),
     b"NGSP": (".spz", "an .spz"),
     b"PK\x03\x04": (".pt", "a zip archive, as torch checkpoints use"),
 }
@@ -46,10 +46,11 @@ def read_splats(path: str | Path) -> GaussianScene:
         MissingDependencyError: a format that needs an optional package.
     """
     source = Path(path)
-    if source.is_dir():
-        scene = read_nerfstudio_run(source)
-    else:
-        scene = _reader_of(source)(source)
+    if not source.exists():
+        raise SplatFileError(
+            f"{source}: expected a splat file or nerfstudio run folder, found nothing there. Check the path."
+        )
+    scene = read_nerfstudio_run(source) if source.is_dir() else _reader_of(source)(source)
     _check_drawable(scene, source)
     return scene
 

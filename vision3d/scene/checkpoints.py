@@ -10,6 +10,7 @@ import json
 import logging
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,8 @@ def newest_nerfstudio_checkpoint(folder: str | Path) -> Path:
 def _load_safely(path: Path) -> dict[str, Any]:
     try:
         with torch.serialization.safe_globals(_numpy_numbers()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            # mapped, so that the optimiser state beside the Gaussians is never read
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise SplatFileError(
             f"{path}: expected a checkpoint of tensors and numbers only, found objects that need code from the file to "
@@ -118,8 +120,8 @@ def _load_safely(path: Path) -> dict[str, Any]:
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise SplatFileError(
-            f"{path}: expected a readable torch checkpoint, found: {str(error)[:200]}. Check the path, or copy it again: "
-            "it may be cut."
+            f"{path}: expected a readable torch checkpoint, found: {str(error)[:200]}. Check the path; "
+            "if it is right, the file is cut: copy it again."
         ) from error
     if not isinstance(content, dict):
         raise SplatFileError(f"{path}: expected a checkpoint with named entries, found {type(content).__name__}.")
@@ -138,26 +140,26 @@ def _splatfacto_scene(pipeline: Any, path: Path) -> GaussianScene:
     prefix = next((prefix for prefix in _SPLATFACTO_PREFIXES if f"{prefix}means" in entries), None)
     if prefix is None:
         raise SplatFileError(
-            f"{path}: expected a splatfacto model (_model.gauss_params.means), found {len(entries)} other entries, e.g. "
-            f"{sorted(map(str, entries))[:3]}. Only Gaussian models of nerfstudio can be read."
+            f"{path}: expected a splatfacto model (_model.gauss_params.means), found {len(entries)} other entries, "
+            f"e.g. {sorted(map(str, entries))[:3]}. Only Gaussian models of nerfstudio can be read."
         )
     fields = _tensors(entries, prefix, _SPLATFACTO_FIELDS, path)
-    base, rest = fields["features_dc"].reshape(-1, 1, 3), fields["features_rest"]
+    base, rest = fields["features_dc"], fields["features_rest"]
     if rest.numel() == 0:
         # trained with sh_degree 0: splatfacto then keeps colour as a logit
-        base, rest = (torch.sigmoid(base) - 0.5) / SH_C0, rest.reshape(len(base), 0, 3)
-    return _scene(fields, torch.cat([base, rest], dim=1), path)
+        base = (torch.sigmoid(base) - 0.5) / SH_C0
+    return _scene(fields, base, rest, path)
 
 
 def _gsplat_scene(splats: Any, path: Path) -> GaussianScene:
     entries = splats if isinstance(splats, dict) else {}
     if "means" in entries and "features" in entries and "sh0" not in entries:
         raise SplatFileError(
-            f"{path}: expected spherical harmonics (sh0, shN), found appearance features whose colours need the network "
-            "they were trained with. Train without app_opt, or export PLY with gsplat."
+            f"{path}: expected spherical harmonics (sh0, shN), found appearance features whose colours need the "
+            "network they were trained with. Train without app_opt, or export PLY with gsplat."
         )
     fields = _tensors(entries, "", _GSPLAT_FIELDS, path)
-    return _scene(fields, torch.cat([fields["sh0"], fields["shN"]], dim=1), path)
+    return _scene(fields, fields["sh0"], fields["shN"], path)
 
 
 def _tensors(entries: dict[str, Any], prefix: str, names: tuple[str, ...], path: Path) -> dict[str, Tensor]:
@@ -167,20 +169,26 @@ def _tensors(entries: dict[str, Any], prefix: str, names: tuple[str, ...], path:
             f"{path}: expected the tensors {', '.join(names)}, found no {', '.join(missing)} among "
             f"{sorted(map(str, entries))[:8]}. The checkpoint is of another model or version; export PLY instead."
         )
-    return {name: entries[prefix + name].detach().float() for name in names}
+    return {name: entries[prefix + name].detach().float().clone() for name in names}
 
 
-def _scene(fields: dict[str, Tensor], sh: Tensor, path: Path) -> GaussianScene:
+def _scene(fields: dict[str, Tensor], base_sh: Tensor, higher_sh: Tensor, path: Path) -> GaussianScene:
+    count = len(fields["means"])
     try:
         return GaussianScene(
             means=fields["means"],
             quats=fields["quats"],
             log_scales=fields["scales"],
             opacity_logits=fields["opacities"].reshape(-1),
-            sh=sh,
+            sh=torch.cat(
+                [base_sh.reshape(count, 1, 3), higher_sh.reshape(count, -1 if higher_sh.numel() else 0, 3)], dim=1
+            ),
         )
-    except InvalidInputError as error:
-        raise SplatFileError(f"{path}: expected one row per Gaussian in every tensor, found: {error}") from error
+    except (InvalidInputError, RuntimeError) as error:
+        raise SplatFileError(
+            f"{path}: expected one row for each of {count} Gaussians in every tensor, found: {error} "
+            "The checkpoint is of another model or version; export PLY instead."
+        ) from error
 
 
 def _rank_files(path: Path) -> list[Path]:
@@ -188,10 +196,13 @@ def _rank_files(path: Path) -> list[Path]:
     match = _RANK.match(path.stem)
     if match is None:
         return [path]
-    ranks = {int(part["rank"]): other for other in path.parent.glob(f"*{path.suffix}") if (part := _same_run(other, match))}
+    ranks = {
+        int(part["rank"]): other for other in path.parent.glob(f"*{path.suffix}") if (part := _same_run(other, match))
+    }
     if sorted(ranks) != list(range(len(ranks))):
         raise SplatFileError(
-            f"{path}: expected the parts of all ranks from 0, found ranks {sorted(ranks)}. Copy the missing files beside it."
+            f"{path}: expected the parts of all ranks from 0, found ranks {sorted(ranks)}. "
+            "Copy the missing files beside it."
         )
     return [ranks[rank] for rank in sorted(ranks)]
 

@@ -44,7 +44,9 @@ def decode_compressed_ply(layout: PlyLayout) -> GaussianScene:
     if has_colour_bounds:
         axes["colour"] = ("r", "g", "b")
     _check_fields(layout, chunks, words, axes)
-    groups = {f"{end}_{name}": [f"{end}_{axis}" for axis in names] for name, names in axes.items() for end in ("min", "max")}
+    groups = {
+        f"{end}_{name}": [f"{end}_{axis}" for axis in names] for name, names in axes.items() for end in ("min", "max")
+    }
     bounds = gather_columns(chunks, groups)
     chunk_of = np.arange(len(words)) // _CHUNK_ROWS
 
@@ -70,15 +72,19 @@ def decode_compressed_ply(layout: PlyLayout) -> GaussianScene:
 def _check_fields(layout: PlyLayout, chunks: np.ndarray, words: np.ndarray, axes: dict[str, tuple[str, ...]]) -> None:
     wanted = {f"{end}_{axis}" for names in axes.values() for axis in names for end in ("min", "max")}
     missing = sorted(wanted - set(chunks.dtype.names or ())) + sorted(set(_WORDS) - set(words.dtype.names or ()))
-    not_words = [name for name in _WORDS if name not in missing and words.dtype[name].kind + str(words.dtype[name].itemsize) != "u4"]
+    not_words = [
+        name
+        for name in _WORDS
+        if name not in missing and words.dtype[name].kind + str(words.dtype[name].itemsize) != "u4"
+    ]
     if missing or not_words:
         what = f"missing {', '.join(missing)}" if missing else f"{', '.join(not_words)} of another type than uint"
         raise SplatFileError(f"{layout.path}: expected the fields of a compressed PLY, found {what}. Export it again.")
     needed = -(-len(words) // _CHUNK_ROWS)
     if len(chunks) != needed:
         raise SplatFileError(
-            f"{layout.path}: expected {needed} chunks of {_CHUNK_ROWS} for {len(words)} Gaussians, found {len(chunks)}. "
-            "The file is damaged; export it again."
+            f"{layout.path}: expected {needed} chunks of {_CHUNK_ROWS} for {len(words)} Gaussians, found "
+            f"{len(chunks)}. The file is damaged; export it again."
         )
 
 
@@ -108,8 +114,8 @@ def _higher_sh(layout: PlyLayout, count: int) -> np.ndarray:
     names = [f"f_rest_{index}" for index in range(width)]
     if len(rows) != count or width % 3 or width // 3 + 1 not in SH_COUNTS or set(names) != set(rows.dtype.names or ()):
         raise SplatFileError(
-            f"{layout.path}: expected {count} SH rows of 9, 24 or 45 bytes f_rest_0.., found {len(rows)} rows of {width}. "
-            "Export with SH degree 3 or less."
+            f"{layout.path}: expected {count} SH rows of 9, 24 or 45 bytes f_rest_0.., found {len(rows)} rows of "
+            f"{width}. Export with SH degree 3 or less."
         )
     codes = gather_columns(rows, {"sh": names})["sh"]
     fractions = np.where(codes == 0, 0.0, np.where(codes == 255, 1.0, (codes + 0.5) / 256.0))

@@ -51,8 +51,10 @@ class GaussianScene:
         for name, shape in wanted.items():
             found = tuple(getattr(self, name).shape)
             if found != shape:
-                raise InvalidInputError(f"GaussianScene.{name}: expected shape {shape}, found {found}. Give one row per Gaussian.")
-        if self.sh.shape[:1] != (count,) or self.sh.shape[-1] != 3 or self.sh.ndim != 3 or self.sh.shape[1] not in SH_COUNTS:
+                raise InvalidInputError(
+                    f"GaussianScene.{name}: expected shape {shape}, found {found}. Give one row per Gaussian."
+                )
+        if self.sh.ndim != 3 or self.sh.shape[::2] != (count, 3) or self.sh.shape[1] not in SH_COUNTS:
             raise InvalidInputError(
                 f"GaussianScene.sh: expected shape ({count}, 1|4|9|16, 3), found {tuple(self.sh.shape)}. "
                 "Spherical harmonics of degree 0-3 are supported."
@@ -113,10 +115,10 @@ def check_finite(scene: GaussianScene, origin: str) -> None:
         InvalidInputError: names the field and counts the bad Gaussians.
     """
     for name in ("means", "quats", "log_scales", "opacity_logits", "sh"):
-        values = getattr(scene, name).detach().flatten(1) if name != "opacity_logits" else scene.opacity_logits.detach()[:, None]
+        values = getattr(scene, name).detach().reshape(len(scene), -1)
         bad = torch.isnan(values).any(1) if name == "opacity_logits" else ~torch.isfinite(values).all(1)
         if bad.any():
             raise InvalidInputError(
-                f"{origin}: expected finite values, found {int(bad.sum())} of {len(scene)} Gaussians with a bad {name}. "
-                "Remove these Gaussians in the tool that wrote the scene."
+                f"{origin}: expected finite values, found {int(bad.sum())} of {len(scene)} Gaussians with a bad "
+                f"{name}. Remove these Gaussians in the tool that wrote the scene."
             )

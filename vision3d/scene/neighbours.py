@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from vision3d.errors import InvalidInputError
@@ -47,7 +47,7 @@ def k_nearest(
     distances = np.zeros((len(starts), columns))
     rows = np.zeros((len(starts), columns), np.int64)
     if columns and len(starts):
-        tree = cKDTree(places)
+        tree = KDTree(places)
         for start in range(0, len(starts), _BLOCK_ROWS):
             block = slice(start, start + _BLOCK_ROWS)
             own = np.arange(start, min(start + _BLOCK_ROWS, len(starts))) if queries is None else None
@@ -73,11 +73,12 @@ def mean_neighbour_distance(points: Float[Tensor, "point 3"], k: int = 3) -> Flo
 
 
 def _nearest_in_tree(
-    tree: cKDTree, starts: np.ndarray, columns: int, own: np.ndarray | None
+    tree: KDTree, starts: np.ndarray, columns: int, own: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Nearest points of each start; rows listed in `own` are left out of their own answer."""
     wanted = columns if own is None else columns + 1
-    distances, rows = tree.query(starts, k=np.arange(1, wanted + 1))
+    found = tree.query(starts, k=wanted)
+    distances, rows = (np.asarray(part).reshape(len(starts), wanted) for part in found)
     if own is None:
         return distances, rows
     dropped = rows == own[:, None]

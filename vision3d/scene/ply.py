@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from vision3d.errors import SplatFileError
-from vision3d.scene.output_file import output_file
 from vision3d.scene.compressed_ply import decode_compressed_ply, is_compressed_ply
 from vision3d.scene.gaussian_scene import SH_COUNTS, GaussianScene
+from vision3d.scene.output_file import output_file
 from vision3d.scene.ply_layout import PlyElement, PlyLayout, gather_columns, read_ply_layout, read_rows
 from vision3d.scene.quantisation import base_sh_from_colours
 
@@ -94,7 +94,8 @@ def _read_standard(layout: PlyLayout, vertex: PlyElement) -> GaussianScene:
     colour_names = _sh_names(layout.path, present) if has_sh else _RGB
     rows = read_rows(layout, "vertex")
     columns = gather_columns(
-        rows, {"means": _POSITION, "colour": colour_names, "opacity": ["opacity"], "scale": _SCALE, "rotation": _ROTATION}
+        rows,
+        {"means": _POSITION, "colour": colour_names, "opacity": ["opacity"], "scale": _SCALE, "rotation": _ROTATION},
     )
     colour = columns["colour"]
     if not has_sh:

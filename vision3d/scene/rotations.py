@@ -38,7 +38,7 @@ def multiply_quats(first: Float[Tensor, "*#row 4"], second: Float[Tensor, "*#row
     )
 
 
-def matrix_to_quat(matrix: Float[Tensor, "3 3"]) -> Float[Tensor, "4"]:
+def matrix_to_quat(matrix: Float[Tensor, "3 3"]) -> Float[Tensor, 4]:
     """The unit quaternion (w >= 0) of one rotation matrix.
 
     Source: Bar-Itzhack 2000, the eigenvector of the largest eigenvalue of a symmetric 4x4; exact also near half turns.

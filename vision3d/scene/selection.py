@@ -90,7 +90,8 @@ def concatenate_scenes(scenes: Sequence[GaussianScene]) -> GaussianScene:
     devices = {str(scene.device) for scene in scenes}
     if len(devices) != 1:
         raise InvalidInputError(
-            f"Expected at least one scene, all on one device, found {len(scenes)} on {sorted(devices)}. Move them first."
+            f"Expected at least one scene, all on one device, found {len(scenes)} on {sorted(devices)}. "
+            "Move them first."
         )
     degree = max(scene.sh_degree for scene in scenes)
     padded = [with_sh_degree(scene, degree) for scene in scenes]

@@ -16,7 +16,7 @@ from vision3d.errors import InvalidInputError
 from vision3d.scene.gaussian_scene import SH_C0, SH_COUNTS
 
 _PROBES = 64
-"""Directions used to solve for the rotation of a band; any well-spread set larger than the band gives the same answer."""
+"""Directions used to solve for the rotation of a band; any well-spread set larger than the band does."""
 
 
 def sh_basis(directions: Float[Tensor, "*row 3"], degree: int) -> Float[Tensor, "*row coefficient"]:

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from vision3d.errors import SplatFileError
-from vision3d.scene.output_file import output_file
 from vision3d.scene.gaussian_scene import GaussianScene
+from vision3d.scene.output_file import output_file
 from vision3d.scene.quantisation import (
     base_sh_from_colours,
     bytes_from_opacity_logits,
@@ -45,12 +45,15 @@ def read_splat(path: str | Path) -> GaussianScene:
         size = file_path.stat().st_size
         if size == 0 or size % _ROW.itemsize:
             raise SplatFileError(
-                f"{file_path}: expected a positive multiple of {_ROW.itemsize} bytes (one row per Gaussian), found {size}"
-                f" ({size % _ROW.itemsize} left over). The file is empty, cut or of another format; copy it again."
+                f"{file_path}: expected a positive multiple of {_ROW.itemsize} bytes (one row per Gaussian), found "
+                f"{size} ({size % _ROW.itemsize} left over). The file is empty, cut or of another format; "
+                "copy it again."
             )
         rows = np.fromfile(file_path, dtype=_ROW)
     except OSError as error:
-        raise SplatFileError(f"{file_path}: expected a readable .splat file, found: {error}. Check the path.") from error
+        raise SplatFileError(
+            f"{file_path}: expected a readable .splat file, found: {error}. Check the path."
+        ) from error
     with np.errstate(divide="ignore", invalid="ignore"):
         log_scales = np.log(rows["scale"])
     return GaussianScene(

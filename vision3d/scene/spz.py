@@ -76,9 +76,9 @@ def _first_three(rotations: np.ndarray) -> np.ndarray:
 
 
 def _smallest_three(rotations: np.ndarray) -> np.ndarray:
-    """Unit quaternions w, x, y, z from words of two bits (place of the largest among x, y, z, w) and 3 x (sign, 9 bits).
+    """Unit quaternions w, x, y, z from words: two bits say which of x, y, z, w is the largest.
 
-    The lowest ten bits hold the last of the three stored components.
+    The other three follow in that order as a sign bit and nine bits each; the lowest ten bits hold the last.
     """
     words = np.ascontiguousarray(rotations).view("<u4")[:, 0].astype(np.int64)
     largest = words >> 30

@@ -89,7 +89,9 @@ def read_spz_attributes(path: str | Path) -> SpzAttributes:
     else:
         end = _LEGACY_HEADER.size + total
         whole = _inflate(content, end + _EXTENSION_LIMIT, file_path) if gzipped else content
-        streams = _split(whole[_LEGACY_HEADER.size :], {name: count * width for name, width in widths.items()}, file_path)
+        streams = _split(
+            whole[_LEGACY_HEADER.size :], {name: count * width for name, width in widths.items()}, file_path
+        )
         if flags & _HAS_EXTENSIONS:
             _check_axes(whole[end:], file_path)
     return SpzAttributes(
@@ -109,14 +111,17 @@ def _inflate(content: bytes, size: int, path: Path) -> bytes:
     try:
         return zlib.decompressobj(wbits=31).decompress(content, size)
     except zlib.error as error:
-        raise SplatFileError(f"{path}: expected a gzip stream, found: {error}. The file is damaged; copy it again.") from error
+        raise SplatFileError(
+            f"{path}: expected a gzip stream, found: {error}. The file is damaged; copy it again."
+        ) from error
 
 
 def _split(payload: bytes, sizes: dict[str, int], path: Path) -> dict[str, bytes]:
     needed = sum(sizes.values())
     if len(payload) < needed:
         raise SplatFileError(
-            f"{path}: expected {needed} bytes of Gaussians, found {len(payload)}. The file is cut; copy or download it again."
+            f"{path}: expected {needed} bytes of Gaussians, found {len(payload)}. The file is cut; "
+            "copy or download it again."
         )
     streams, start = {}, 0
     for name, size in sizes.items():
@@ -129,7 +134,9 @@ def _zstd_streams(content: bytes, sizes: dict[str, int], flags: int, path: Path)
     """The attribute streams of version 4, in the order of `sizes`; attributes of size 0 have no stream."""
     stored = {name: size for name, size in sizes.items() if size}
     if len(content) < _HEADER.size:
-        raise SplatFileError(f"{path}: expected a header of {_HEADER.size} bytes, found {len(content)}. The file is cut.")
+        raise SplatFileError(
+            f"{path}: expected a header of {_HEADER.size} bytes, found {len(content)}. The file is cut."
+        )
     stream_count, contents_at = _HEADER.unpack_from(content)[6:8]
     start = contents_at + stream_count * _TOC_ENTRY.size
     if stream_count != len(stored) or contents_at < _HEADER.size or start > len(content):
@@ -162,10 +169,14 @@ def _unpack_zstd(packed: bytes, size: int, name: str, path: Path) -> bytes:
         ) from error
     try:
         if zstandard.frame_content_size(packed) not in (size, -1):
-            raise SplatFileError(f"{path}: expected {size} bytes of {name}, found a stream of another size. Copy it again.")
+            raise SplatFileError(
+                f"{path}: expected {size} bytes of {name}, found a stream of another size. Copy it again."
+            )
         stream = zstandard.ZstdDecompressor().decompress(packed, max_output_size=size)
     except zstandard.ZstdError as error:
-        raise SplatFileError(f"{path}: expected a zstd stream of {name}, found: {error}. The file is damaged.") from error
+        raise SplatFileError(
+            f"{path}: expected a zstd stream of {name}, found: {error}. The file is damaged."
+        ) from error
     if len(stream) != size:
         raise SplatFileError(f"{path}: expected {size} bytes of {name}, found {len(stream)}. The file is damaged.")
     return stream

@@ -19,8 +19,8 @@ _ROTATION_TOLERANCE = 1e-4
 def apply_similarity(scene: GaussianScene, transform: Float[Tensor, "3 4"], scale: float = 1.0) -> GaussianScene:
     """The scene in another frame: a point x goes to scale x (R x + t), with `transform` = [R | t].
 
-    Means, rotations, sizes and SH coefficients all follow, so a camera moved the same way sees the same picture. This is
-    the order of nerfstudio's dataparser transform.
+    Means, rotations, sizes and SH coefficients all follow, so a camera moved the same way sees the same picture. The
+    order (shift before scale) is that of nerfstudio's dataparser transform.
 
     Raises:
         InvalidInputError: R is not a rotation (a reflection cannot be applied to Gaussians), or scale is not positive.
@@ -64,8 +64,9 @@ def _checked_similarity(transform: Tensor, scale: float) -> Tensor:
     determinant = torch.linalg.det(rotation)
     if not (residual < _ROTATION_TOLERANCE and determinant > 0 and torch.isfinite(matrix).all()):
         raise InvalidInputError(
-            f"Expected [R | t] with a rotation R (orthonormal, determinant +1), found determinant {float(determinant):.4g}"
-            f" and a deviation from orthonormal of {float(residual):.2g}. Put the size into `scale`; drop any reflection."
+            f"Expected [R | t] with a rotation R (orthonormal, determinant +1), found determinant "
+            f"{float(determinant):.4g} and a deviation from orthonormal of {float(residual):.2g}. "
+            "Put the size into `scale`; drop any reflection."
         )
     if not 0 < scale < float("inf"):
         raise InvalidInputError(f"Expected a positive, finite scale, found {scale}.")
