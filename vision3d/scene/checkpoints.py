@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from vision3d.errors import InvalidInputError, SplatFileError
-from vision3d.scene.gaussian_scene import SH_C0, GaussianScene
+from vision3d.scene.gaussian_scene import SH_C0, SH_COUNTS, GaussianScene
 from vision3d.scene.selection import concatenate_scenes
 from vision3d.scene.transforms import apply_similarity, inverse_similarity
 
@@ -174,21 +174,27 @@ def _tensors(entries: dict[str, Any], prefix: str, names: tuple[str, ...], path:
 
 def _scene(fields: dict[str, Tensor], base_sh: Tensor, higher_sh: Tensor, path: Path) -> GaussianScene:
     count = len(fields["means"])
-    try:
-        return GaussianScene(
-            means=fields["means"],
-            quats=fields["quats"],
-            log_scales=fields["scales"],
-            opacity_logits=fields["opacities"].reshape(-1),
-            sh=torch.cat(
-                [base_sh.reshape(count, 1, 3), higher_sh.reshape(count, -1 if higher_sh.numel() else 0, 3)], dim=1
-            ),
-        )
-    except (InvalidInputError, RuntimeError) as error:
+    shapes = {"means": (count, 3), "quats": (count, 4), "scales": (count, 3)}
+    wrong = {name: tuple(fields[name].shape) for name, shape in shapes.items() if fields[name].shape != shape}
+    if higher_sh.numel() == 0:
+        higher_sh = higher_sh.new_zeros(count, 0, 3)
+    if not wrong and (fields["opacities"].numel(), base_sh.numel()) != (count, 3 * count):
+        wrong = {"opacities": tuple(fields["opacities"].shape), "base colours": tuple(base_sh.shape)}
+    coefficients = 1 + higher_sh.shape[1] if higher_sh.ndim == 3 else 0
+    if not wrong and (coefficients not in SH_COUNTS or higher_sh.shape != (count, coefficients - 1, 3)):
+        wrong = {"higher SH": tuple(higher_sh.shape)}
+    if wrong:
         raise SplatFileError(
-            f"{path}: expected one row for each of {count} Gaussians in every tensor, found: {error} "
+            f"{path}: expected one row for each of {count} Gaussians and SH of degree 0-3, found the shapes {wrong}. "
             "The checkpoint is of another model or version; export PLY instead."
-        ) from error
+        )
+    return GaussianScene(
+        means=fields["means"],
+        quats=fields["quats"],
+        log_scales=fields["scales"],
+        opacity_logits=fields["opacities"].reshape(count),
+        sh=torch.cat([base_sh.reshape(count, 1, 3), higher_sh], dim=1),
+    )
 
 
 def _rank_files(path: Path) -> list[Path]:

@@ -115,7 +115,7 @@ def check_finite(scene: GaussianScene, origin: str) -> None:
         InvalidInputError: names the field and counts the bad Gaussians.
     """
     for name in ("means", "quats", "log_scales", "opacity_logits", "sh"):
-        values = getattr(scene, name).detach().reshape(len(scene), -1)
+        values = getattr(scene, name).detach()[:, None].flatten(1)
         bad = torch.isnan(values).any(1) if name == "opacity_logits" else ~torch.isfinite(values).all(1)
         if bad.any():
             raise InvalidInputError(

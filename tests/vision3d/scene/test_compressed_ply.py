@@ -48,7 +48,9 @@ def write_compressed(
     return path
 
 
-def one_word(position: int = 0, rotation: int = 512 << 20 | 512 << 10 | 512, scale: int = 0, colour: int = 0) -> np.ndarray:
+def one_word(
+    position: int = 0, rotation: int = 512 << 20 | 512 << 10 | 512, scale: int = 0, colour: int = 0
+) -> np.ndarray:
     return np.array([[position, rotation, scale, colour]], "u4")
 
 

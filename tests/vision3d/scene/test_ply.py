@@ -40,7 +40,9 @@ def columns_of(scene: GaussianScene, dtype: str = "f4") -> dict[str, np.ndarray]
 
 
 @given(scene=scenes())
-def test_reading_what_was_written_gives_the_same_bits(scene: GaussianScene, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_reading_what_was_written_gives_the_same_bits(
+    scene: GaussianScene, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("ply") / "scene.ply"
     write_ply(scene, path)
     assert same_bits(read_ply(path), scene)
@@ -123,7 +125,9 @@ def test_rgb_colours_become_constant_sh(tmp_path: Path) -> None:
     scene = read_ply(write_columns(tmp_path / "scene.ply", columns))
     assert scene.sh_degree == 0
     # colour = 0.5 + 0.28209479 dc, so 0 -> -1.7724539, 128/255 -> 0.00695, 1 -> 1.7724539
-    torch.testing.assert_close(scene.sh[:, 0, 0], torch.tensor([-1.7724539, 0.0069508, 1.7724539]), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        scene.sh[:, 0, 0], torch.tensor([-1.7724539, 0.0069508, 1.7724539]), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_float_rgb_is_taken_as_0_to_1(tmp_path: Path) -> None:
@@ -134,7 +138,9 @@ def test_float_rgb_is_taken_as_0_to_1(tmp_path: Path) -> None:
 
 
 def test_a_point_cloud_is_named_as_such(tmp_path: Path) -> None:
-    columns = {name: np.zeros(3, "f4") for name in "xyz"} | {name: np.zeros(3, "u1") for name in ("red", "green", "blue")}
+    columns = {name: np.zeros(3, "f4") for name in "xyz"} | {
+        name: np.zeros(3, "u1") for name in ("red", "green", "blue")
+    }
     path = write_columns(tmp_path / "points.ply", columns)
     with pytest.raises(SplatFileError, match=r"found a plain point cloud.*starting points"):
         read_ply(path)
@@ -177,7 +183,7 @@ def test_a_cut_text_file_is_refused(tmp_path: Path) -> None:
     path = write_columns(tmp_path / "scene.ply", columns_of(random_scene(20)), text=True)
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-3]))
-    with pytest.raises(SplatFileError, match="expected 20 rows.*found 17 rows"):
+    with pytest.raises(SplatFileError, match=r"expected 20 rows.*found 17 rows"):
         read_ply(path)
     path.write_bytes(b"".join([*lines[:-1], b"1 2 oops\n"]))
     with pytest.raises(SplatFileError, match="damaged"):

@@ -58,7 +58,9 @@ def test_rewriting_gives_the_same_bytes(
         content += ROW.pack(*position, *scale, *rgba, *code)
     (folder / "a.splat").write_bytes(content)
     write_splat(read_splat(folder / "a.splat"), folder / "b.splat")
-    before, after = (np.frombuffer((folder / name).read_bytes(), np.uint8).reshape(-1, 32) for name in ("a.splat", "b.splat"))
+    before, after = (
+        np.frombuffer((folder / name).read_bytes(), np.uint8).reshape(-1, 32) for name in ("a.splat", "b.splat")
+    )
     np.testing.assert_array_equal(after[:, :12], before[:, :12])
     np.testing.assert_array_equal(after[:, 24:], before[:, 24:])
     scales_before, scales_after = (np.ascontiguousarray(part[:, 12:24]).view("<f4") for part in (before, after))

@@ -36,7 +36,13 @@ def streams(version: int, sh_degree: int) -> list[bytes]:
 
 
 def spz_bytes(
-    version: int, *, sh_degree: int = 0, count: int = COUNT, zipped: bool = True, extensions: bytes = b"", flags: int = 0
+    version: int,
+    *,
+    sh_degree: int = 0,
+    count: int = COUNT,
+    zipped: bool = True,
+    extensions: bytes = b"",
+    flags: int = 0,
 ) -> bytes:
     """A whole file."""
     parts = streams(version, sh_degree)
