@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def read_splats(path: str | Path) -> GaussianScene:
         MissingDependencyError: a format that needs an optional package.
     """
     source = Path(path)
-    if not source.exists():
+    if not os.path.exists(source):
         raise SplatFileError(
             f"{source}: expected a splat file or nerfstudio run folder, found nothing there. Check the path."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +22,11 @@ def output_file(path: str | Path) -> Iterator[BinaryIO]:
         SplatFileError: the folder is missing or cannot be written, or `path` is a folder.
     """
     target = Path(path)
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise SplatFileError(
             f"{target}: expected an existing folder to write into, found none at {target.parent}. Create it first."
         )
-    if target.is_dir():
+    if os.path.isdir(target):
         raise SplatFileError(f"{target}: expected the path of a file, found a folder. Give a file name inside it.")
     try:
         with written_whole(target) as temporary, temporary.open("wb") as file:
