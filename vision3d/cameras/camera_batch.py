@@ -45,7 +45,11 @@ class CameraBatch:
 
     def __post_init__(self) -> None:
         count = len(self.names)
-        for field_name, shape in (("world_to_camera", (count, 4, 4)), ("intrinsics", (count, 3, 3)), ("image_sizes", (count, 2))):
+        for field_name, shape in (
+            ("world_to_camera", (count, 4, 4)),
+            ("intrinsics", (count, 3, 3)),
+            ("image_sizes", (count, 2)),
+        ):
             found = tuple(getattr(self, field_name).shape)
             if found != shape:
                 raise InvalidInputError(
@@ -121,7 +125,9 @@ class CameraBatch:
     def resized(self, width: int, height: int) -> CameraBatch:
         """The same cameras for photos resampled to `width` x `height` pixels."""
         if width < 1 or height < 1:
-            raise InvalidInputError(f"Expected a size of at least 1x1 pixel, found {width}x{height}. Ask for a larger one.")
+            raise InvalidInputError(
+                f"Expected a size of at least 1x1 pixel, found {width}x{height}. Ask for a larger one."
+            )
         new_sizes = torch.tensor([width, height], dtype=self.image_sizes.dtype, device=self.device).expand(len(self), 2)
         factors = new_sizes / self.image_sizes
         intrinsics = self.intrinsics.clone()

@@ -39,9 +39,7 @@ def save_progress(run: RunFolder, progress: FitProgress, densifier: Densifier, s
     run.save_checkpoint(step, {name: value.cpu().contiguous() for name, value in tensors.items()}, {})
 
 
-def load_progress(
-    run: RunFolder, rates: LearningRates, extent: float, device: torch.device
-) -> FitProgress | None:
+def load_progress(run: RunFolder, rates: LearningRates, extent: float, device: torch.device) -> FitProgress | None:
     """The newest checkpoint of the run, or None where there is none."""
     found = run.latest_checkpoint()
     if found is None:

@@ -50,7 +50,7 @@ def fit_gaussians(
     points: PointCloud | None = None,
     *,
     train: Sequence[str] | None = None,
-    config: FitConfig = FitConfig(),  # noqa: B008  (frozen)
+    config: FitConfig = FitConfig(),
     device: torch.device | str = "cpu",
     run: RunFolder | None = None,
 ) -> GaussianScene:

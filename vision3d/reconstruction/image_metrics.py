@@ -16,7 +16,9 @@ _C1 = 0.01**2
 _C2 = 0.03**2
 
 
-def psnr(images: Float[Tensor, "*view height width channel"], truth: Float[Tensor, "*view height width channel"]) -> float:
+def psnr(
+    images: Float[Tensor, "*view height width channel"], truth: Float[Tensor, "*view height width channel"]
+) -> float:
     """Peak signal-to-noise ratio in dB for a peak of 1, from the mean squared error over all values.
 
     Identical images give infinity.

@@ -31,8 +31,8 @@ from vision3d.rendering.renderer import (
     BlendingWeights,
     LabelWeights,
     Projection,
-    RasterOptions,
     Rasterization,
+    RasterOptions,
     Splats,
     TopContributors,
 )

@@ -65,7 +65,7 @@ class RasterOptions:
             raise InvalidInputError(f"RasterOptions: expected 0 < near < far, found near={self.near}, far={self.far}.")
         if self.eps2d < 0 or self.radius_clip < 0:
             raise InvalidInputError(
-                f"RasterOptions: expected eps2d and radius_clip of at least 0, found {self.eps2d} and {self.radius_clip}."
+                f"RasterOptions: expected eps2d and radius_clip >= 0, found {self.eps2d} and {self.radius_clip}."
             )
 
 

@@ -110,7 +110,9 @@ class McmcDensifier:
         """Lower opacity and scale of the sources, so that source and copies together look as the source did."""
         unique, copies = torch.unique(sources, return_counts=True)
         opacities, scales = relocation(
-            torch.sigmoid(parameters["opacities"].data[unique]), torch.exp(parameters["scales"].data[unique]), copies + 1
+            torch.sigmoid(parameters["opacities"].data[unique]),
+            torch.exp(parameters["scales"].data[unique]),
+            copies + 1,
         )
         floor, ceiling = self._config.opacity_min, 1.0 - torch.finfo(torch.float32).eps
         parameters["opacities"].data[unique] = torch.logit(opacities.clamp(floor, ceiling))

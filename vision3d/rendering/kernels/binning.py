@@ -74,7 +74,9 @@ def count_rectangles(means2d, radii, tiles_x, tiles_y, counts):
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
-def list_touched_tiles(means2d, radii, conics, opacities, tiles_x, tiles_y, cull, first_slot, slot_tile, touched, half_rows):
+def list_touched_tiles(
+    means2d, radii, conics, opacities, tiles_x, tiles_y, cull, first_slot, slot_tile, touched, half_rows
+):
     """Fill slot_tile with the tiles each ellipse reaches, touched with their number, half_rows with its half height."""
     for n in prange(means2d.shape[0]):
         touched[n] = 0

@@ -115,7 +115,9 @@ def composite_forward(
 
 
 @njit(cache=True, fastmath=FASTMATH, error_model="numpy")
-def _unblend_tile(start, newest, entries, slots, means2d, conics, opacities, half_rows, channels, x0, y0, state, gradients):
+def _unblend_tile(
+    start, newest, entries, slots, means2d, conics, opacities, half_rows, channels, x0, y0, state, gradients
+):
     for k in range(newest, start - 1, -1):
         n = entries[k]
         slot = slots[k]

@@ -1,4 +1,4 @@
-"""Who painted which pixel: per-label sums, strongest Gaussians, and the sparse matrix of blending weights (one view)."""
+"""Who painted which pixel: per-label sums, strongest Gaussians, sparse blending weights (one view)."""
 
 import numpy as np
 from numba import njit, prange
@@ -70,9 +70,7 @@ def sum_by_label(
             for i in range(label_counts[tile]):
                 row_sums[row + i] = ZERO
             if alive:
-                base, count = blend_splat(
-                    entries[k], k - start, means2d, conics, opacities, half_rows, x0, y0, state
-                )
+                base, count = blend_splat(entries[k], k - start, means2d, conics, opacities, half_rows, x0, y0, state)
                 for i in range(count):
                     p = base + uint64(i)
                     weight = state[V0, p]

@@ -30,7 +30,12 @@ def _guard_limits(intrinsics, width, height):
     fx, fy, cx, cy = intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2]
     band_x = _GUARD_BAND * HALF * float32(width) / fx
     band_y = _GUARD_BAND * HALF * float32(height) / fy
-    return -(cx / fx + band_x), (float32(width) - cx) / fx + band_x, -(cy / fy + band_y), (float32(height) - cy) / fy + band_y
+    return (
+        -(cx / fx + band_x),
+        (float32(width) - cx) / fx + band_x,
+        -(cy / fy + band_y),
+        (float32(height) - cy) / fy + band_y,
+    )
 
 
 @njit(parallel=True, cache=True, fastmath=FASTMATH, error_model="numpy")
@@ -126,7 +131,12 @@ def project_forward(
             continue
         px = fx * slope_x + cx
         py = fy * slope_y + cy
-        if px + radius_x <= ZERO or px - radius_x >= image_width or py + radius_y <= ZERO or py - radius_y >= image_height:
+        if (
+            px + radius_x <= ZERO
+            or px - radius_x >= image_width
+            or py + radius_y <= ZERO
+            or py - radius_y >= image_height
+        ):
             continue
         radii[n, 0] = np.int32(min(radius_x, float32(1e9)))
         radii[n, 1] = np.int32(min(radius_y, float32(1e9)))
@@ -260,7 +270,11 @@ def project_backward(
         inverse_z2 = inverse_z * inverse_z
         gx = fx * inverse_z * grad_means2d[n, 0]
         gy = fy * inverse_z * grad_means2d[n, 1]
-        gz = -fx * slope_x * inverse_z * grad_means2d[n, 0] - fy * slope_y * inverse_z * grad_means2d[n, 1] + grad_depths[n]
+        gz = (
+            -fx * slope_x * inverse_z * grad_means2d[n, 0]
+            - fy * slope_y * inverse_z * grad_means2d[n, 1]
+            + grad_depths[n]
+        )
         gz += -fx * inverse_z2 * gj00 - fy * inverse_z2 * gj11
         # j02 = -fx x / z^2 inside the guard band; -fx limit / z outside it
         if inside_x:

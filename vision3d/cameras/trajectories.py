@@ -1,0 +1,118 @@
+"""Camera paths for previews: an orbit that suits how the scene was captured."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vision3d.cameras.camera_batch import CameraBatch
+from vision3d.errors import InvalidInputError
+
+_FORWARD_FACING_SPREAD_DEGREES = 60.0
+_PULL = 1e-3
+
+
+def look_at(eye: Float[Tensor, " 3"], target: Float[Tensor, " 3"], up: Float[Tensor, " 3"]) -> Float[Tensor, "4 4"]:
+    """World-to-camera matrix (OpenCV axes) of a camera at `eye` that looks at `target` with `up` upwards.
+
+    Raises:
+        InvalidInputError: eye and target coincide, or the view is along `up`.
+    """
+    forward = target - eye
+    right = torch.linalg.cross(forward, up)
+    if float(torch.linalg.norm(forward)) < 1e-9 or float(torch.linalg.norm(right)) < 1e-9:
+        raise InvalidInputError(
+            f"look_at: expected a target away from the eye and off the up axis, found eye {eye.tolist()}, target "
+            f"{target.tolist()}, up {up.tolist()}. Move the eye."
+        )
+    forward = forward / torch.linalg.norm(forward)
+    right = right / torch.linalg.norm(right)
+    down = torch.linalg.cross(forward, right)
+    pose = torch.eye(4, dtype=eye.dtype)
+    pose[:3, :3] = torch.stack([right, down, forward])
+    pose[:3, 3] = -pose[:3, :3] @ eye
+    return pose
+
+
+def focus_point(cameras: CameraBatch) -> Float[Tensor, " 3"]:
+    """The point nearest to all view axes (least squares), in front of the cameras."""
+    axes = cameras.world_to_camera[:, 2, :3].double()
+    centres = cameras.camera_centres.double()
+    identity = torch.eye(3, dtype=torch.float64)
+    across = identity - axes[:, :, None] * axes[:, None, :]
+    # a little pull towards the centres keeps parallel views solvable
+    system = across.sum(0) + _PULL * len(cameras) * identity
+    right = (across @ centres[..., None]).sum(0)[:, 0] + _PULL * len(cameras) * centres.mean(0)
+    focus = torch.linalg.solve(system, right)
+    along = ((focus - centres) * axes).sum(1)
+    if float(along.median()) <= 0:  # views that diverge meet behind the cameras
+        reach = (centres - centres.mean(0)).norm(dim=1).amax().clamp_min(1.0)
+        focus = centres.mean(0) + torch.nn.functional.normalize(axes.mean(0), dim=0) * reach
+    return focus.float()
+
+
+def orbit_cameras(cameras: CameraBatch, *, view_count: int, width: int, height: int) -> CameraBatch:
+    """A closed path of `view_count` cameras around the point the given cameras look at.
+
+    Cameras all around an object give a full circle at their mean height; cameras within a cone (a wall, a fern) give
+    a small ellipse inside the covered area, so that the path never leaves what was seen. Names are `orbit_000`, ...
+
+    Raises:
+        InvalidInputError: fewer than one view or pixel is asked for.
+    """
+    if view_count < 1 or width < 1 or height < 1:
+        raise InvalidInputError(
+            f"orbit_cameras: expected at least one view and pixel, found {view_count} views of {width}x{height}."
+        )
+    focus = focus_point(cameras)
+    up = -torch.nn.functional.normalize(cameras.world_to_camera[:, 1, :3].mean(0), dim=0)
+    centres = cameras.camera_centres
+    offsets = centres - focus
+    outwards = torch.nn.functional.normalize(offsets.mean(0), dim=0)
+    angles = torch.rad2deg(torch.acos((torch.nn.functional.normalize(offsets, dim=1) @ outwards).clamp(-1, 1)))
+    turns = torch.arange(view_count) / view_count * 2 * math.pi
+    if float(torch.quantile(angles, 0.9)) < _FORWARD_FACING_SPREAD_DEGREES:
+        eyes = _ellipse(centres, focus, up, turns)
+    else:
+        eyes = _circle(offsets, up, turns) + focus
+    source = cameras.select(cameras.names[:1])
+    own_width, own_height = source.uniform_size
+    zoom = min(width / own_width, height / own_height)
+    intrinsics = torch.eye(3).repeat(view_count, 1, 1)
+    intrinsics[:, 0, 0] = cameras.intrinsics[:, 0, 0].mean() * zoom
+    intrinsics[:, 1, 1] = cameras.intrinsics[:, 1, 1].mean() * zoom
+    intrinsics[:, 0, 2], intrinsics[:, 1, 2] = width / 2, height / 2
+    return CameraBatch(
+        world_to_camera=torch.stack([look_at(eye, focus, up) for eye in eyes]),
+        intrinsics=intrinsics,
+        image_sizes=torch.tensor([[width, height]] * view_count),
+        names=tuple(f"orbit_{place:03d}" for place in range(view_count)),
+    )
+
+
+def _circle(
+    offsets: Float[Tensor, "view 3"], up: Float[Tensor, " 3"], turns: Float[Tensor, " turn"]
+) -> Float[Tensor, "turn 3"]:
+    heights = offsets @ up
+    level = offsets - heights[:, None] * up
+    radius = level.norm(dim=1).median()
+    first = torch.nn.functional.normalize(level[0], dim=0)
+    second = torch.linalg.cross(up, first)
+    around = torch.cos(turns)[:, None] * first + torch.sin(turns)[:, None] * second
+    return around * radius + heights.median() * up
+
+
+def _ellipse(
+    centres: Float[Tensor, "view 3"], focus: Float[Tensor, " 3"], up: Float[Tensor, " 3"], turns: Float[Tensor, " turn"]
+) -> Float[Tensor, "turn 3"]:
+    middle = centres.mean(0)
+    forward = torch.nn.functional.normalize(focus - middle, dim=0)
+    right = torch.nn.functional.normalize(torch.linalg.cross(forward, up), dim=0)
+    upwards = torch.linalg.cross(right, forward)
+    spread = centres - middle
+    half_width = 0.8 * (spread @ right).abs().quantile(0.7)
+    half_height = 0.8 * (spread @ upwards).abs().quantile(0.7)
+    return middle + torch.cos(turns)[:, None] * half_width * right + torch.sin(turns)[:, None] * half_height * upwards
