@@ -34,8 +34,9 @@ def load_photos(
     """The photos of `posed` as pinhole views of one size.
 
     Photos are reduced by area averaging and never enlarged; distortion is removed on the way, at three times the final
-    size (or at the photo's own where that is smaller), so that resampling costs no sharpness. A photo stored smaller or larger than its camera says keeps its pixels and gets scaled intrinsics.
-    EXIF rotation is not applied: camera files speak of the pixels as stored.
+    size (or at the photo's own where that is smaller), so that resampling costs no sharpness. A photo stored
+    smaller or larger than its camera says keeps its pixels and gets scaled intrinsics. EXIF rotation is not
+    applied: camera files speak of the pixels as stored.
 
     Args:
         posed: views from a reader.
@@ -91,7 +92,7 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
             return pixels if (pixels[..., 3] < 255).any() else np.ascontiguousarray(pixels[..., :3])
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ImageFileError(
-            f"{path}: expected a photo, found a file that cannot be decoded ({error}). Copy it again or remove the view."
+            f"{path}: expected a photo, found one that cannot be decoded ({error}). Copy it again or remove it."
         ) from error
 
 

@@ -150,7 +150,7 @@ def _size(values: dict[str, Any], image_path: Path, file: Path) -> tuple[int, in
             return image.size
     except (UnidentifiedImageError, OSError) as error:
         raise ImageFileError(
-            f"{image_path}: expected a photo (its size is not stated in {file.name}), found an unreadable file: {error}. "
+            f"{image_path}: expected a photo (its size is not in {file.name}), found an unreadable file: {error}. "
             "Replace the photo."
         ) from error
 
@@ -166,7 +166,7 @@ def _intrinsics(
     found = [focal for focal in (from_x, from_y) if focal is not None]
     if not found:
         raise CameraFileError(
-            f"{file}: expected fl_x or camera_angle_x for frame {name!r}, found neither. Add the focal length in pixels."
+            f"{file}: expected fl_x or camera_angle_x for frame {name!r}, found neither. Add a focal length."
         )
     fx = found[0] if from_x is None else from_x
     fy = found[0] if from_y is None else from_y

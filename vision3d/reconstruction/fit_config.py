@@ -15,13 +15,13 @@ from vision3d.reconstruction.splat_parameters import LearningRates
 class FitConfig:
     """How Gaussians are fitted to photos."""
 
-    steps: int = 6000
+    steps: int = 2500
     """Training steps, one view each."""
     seed: int = 0
     """Seed of every random choice."""
     sh_degree: int = 3
     """Degree of the spherical harmonics, 0-3."""
-    sh_every: int = 1000
+    sh_every: int = 500
     """Steps after which one more band of the harmonics is trained."""
     initial_count: int = 20_000
     """Gaussians at the start."""

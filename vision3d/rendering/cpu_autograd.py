@@ -43,7 +43,7 @@ class ViewSize:
 
 
 class ProjectSplats(torch.autograd.Function):
-    """(means, quats, scales, opacities) -> (means2d, depths, conics, compensations, radii), each [view gaussian ...]."""
+    """(means, quats, scales, opacities) -> (means2d, depths, conics, compensations, radii) per view and Gaussian."""
 
     @staticmethod
     def forward(

@@ -25,7 +25,7 @@ _GATE_MIN = 1e-5
 class McmcConfig:
     """Settings of MCMC densification; steps are fractions of the whole fit."""
 
-    gaussian_cap: int = 40_000
+    gaussian_cap: int = 25_000
     """Most Gaussians the scene may have."""
     start: float = 0.05
     """Share of the steps before the first change."""
@@ -49,7 +49,8 @@ class McmcDensifier:
     def __init__(self, config: McmcConfig, *, steps: int, seed: int) -> None:
         if config.gaussian_cap < 1 or config.growth < 1:
             raise InvalidInputError(
-                f"McmcConfig: expected gaussian_cap >= 1 and growth >= 1, found {config.gaussian_cap} and {config.growth}."
+                f"McmcConfig: expected gaussian_cap and growth of at least 1, found {config.gaussian_cap} and "
+                f"{config.growth}. Raise them."
             )
         self._config = config
         self._first = int(config.start * steps)

@@ -1,0 +1,127 @@
+"""`render_run`: pictures of a fitted scene (or any splat file) along an orbit or from its own views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from vision3d.cameras.camera_batch import CameraBatch
+from vision3d.cameras.camera_files import load_cameras
+from vision3d.cameras.catalogue import read_posed_photos
+from vision3d.cameras.trajectories import look_at, orbit_cameras
+from vision3d.errors import InvalidInputError
+from vision3d.reconstruction.fit_scene import CAMERAS_NAME, SCENE_NAME, choose_device
+from vision3d.reconstruction.previews import render_frames
+from vision3d.rendering.image_files import write_animation, write_png
+from vision3d.rendering.renderer import RasterOptions
+from vision3d.scene.bounds import axis_aligned_box
+from vision3d.scene.catalogue import read_splats
+from vision3d.scene.gaussian_scene import GaussianScene
+
+_OUTLIERS = 0.02
+_FIELD_OF_VIEW_FOCAL = 1.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderConfig:
+    """What to render."""
+
+    path: Literal["orbit", "views"] = "orbit"
+    """A closed orbit, or the scene's own views."""
+    frames: int = 60
+    """Views of the orbit."""
+    max_side: int | None = None
+    """Longest side of the pictures; None keeps the size of the cameras (512 for a bare splat file)."""
+    cameras: Path | None = None
+    """Scene folder or camera file whose views to use; None takes those beside the splats."""
+    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """RGB behind the scene in 0-1."""
+    antialiased: bool = False
+    """Use the antialiased filter (as in the fit)."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to render."""
+
+
+def render_run(source: str | Path, output: str | Path, config: RenderConfig = RenderConfig()) -> list[Path]:
+    """Write one PNG per view, and `orbit.webp` for an orbit, into `output`; returns the files.
+
+    Args:
+        source: a folder written by `fit_scene`, or a splat file or checkpoint.
+        output: folder for the pictures.
+        config: what to render.
+
+    Raises:
+        SplatFileError, CameraFileError: the splats or cameras cannot be read.
+        InvalidInputError: `views` is asked for and there are no cameras.
+    """
+    root = Path(source)
+    scene = read_splats(root / SCENE_NAME if (root / SCENE_NAME).is_file() else root)
+    known = _known_cameras(root, config)
+    if config.path == "views":
+        if known is None:
+            raise InvalidInputError(
+                f"{root}: expected cameras for --path views, found none beside the splats. Pass --cameras SCENE."
+            )
+        cameras = _resized(known, config.max_side)
+    else:
+        cameras = _orbit(scene, known, config)
+    device = choose_device(config.device)
+    background = torch.tensor(config.background, device=device)
+    frames = render_frames(
+        scene.to(device), cameras, background=background, options=RasterOptions(antialiased=config.antialiased)
+    )
+    folder = Path(output)
+    written = []
+    for name, frame in zip(cameras.names, frames, strict=True):
+        path = folder / f"{Path(name).with_suffix('').as_posix().replace('/', '_')}.png"
+        write_png(frame, path)
+        written.append(path)
+    if config.path == "orbit":
+        write_animation(frames, folder / "orbit.webp")
+        written.append(folder / "orbit.webp")
+    return written
+
+
+def orbit_around(scene: GaussianScene, *, view_count: int, side: int) -> CameraBatch:
+    """An orbit for splats that came without cameras: around the box of 96 % of the Gaussians, +y down (COLMAP)."""
+    box = axis_aligned_box(scene.means.detach(), quantile=_OUTLIERS)
+    radius = float(box.size.norm()) * _FIELD_OF_VIEW_FOCAL
+    up = torch.tensor([0.0, -1.0, 0.0])
+    turns = torch.linspace(0, 2 * torch.pi, view_count + 1)[:-1]
+    ring = torch.stack([torch.sin(turns), torch.full_like(turns, -0.35), -torch.cos(turns)], 1)
+    eyes = box.centre + ring * radius
+    focal = _FIELD_OF_VIEW_FOCAL * side
+    matrix = torch.tensor([[focal, 0.0, side / 2], [0.0, focal, side / 2], [0.0, 0.0, 1.0]])
+    return CameraBatch(
+        world_to_camera=torch.stack([look_at(eye, box.centre, up) for eye in eyes]),
+        intrinsics=matrix.repeat(view_count, 1, 1),
+        image_sizes=torch.tensor([[side, side]] * view_count),
+        names=tuple(f"orbit_{place:03d}" for place in range(view_count)),
+    )
+
+
+def _known_cameras(root: Path, config: RenderConfig) -> CameraBatch | None:
+    if config.cameras is not None:
+        if config.cameras.is_file() and config.cameras.name == CAMERAS_NAME:
+            return load_cameras(config.cameras).cameras
+        return read_posed_photos(config.cameras).cameras
+    beside = (root if root.is_dir() else root.parent) / CAMERAS_NAME
+    return load_cameras(beside).cameras if beside.is_file() else None
+
+
+def _resized(cameras: CameraBatch, max_side: int | None) -> CameraBatch:
+    if max_side is None:
+        return cameras
+    width, height = cameras.uniform_size
+    factor = max_side / max(width, height)
+    return cameras.resized(max(1, round(width * factor)), max(1, round(height * factor)))
+
+
+def _orbit(scene: GaussianScene, known: CameraBatch | None, config: RenderConfig) -> CameraBatch:
+    if known is None:
+        return orbit_around(scene, view_count=config.frames, side=config.max_side or 512)
+    width, height = _resized(known, config.max_side).uniform_size
+    return orbit_cameras(known, view_count=config.frames, width=width, height=height)

@@ -1,0 +1,67 @@
+"""Cheap checks of what enters a renderer: shapes, dtypes and devices, never values of large tensors."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from vision3d.cameras.camera_batch import CameraBatch
+from vision3d.errors import InvalidInputError
+from vision3d.rendering.renderer import Splats
+
+
+def check_raster_inputs(splats: Splats, cameras: CameraBatch, channels: Tensor, background: Tensor | None) -> None:
+    """Raise where splats, cameras, channels and background do not fit together.
+
+    Raises:
+        InvalidInputError: says which shape or device was expected and found.
+    """
+    count, views = len(splats), len(cameras)
+    _ = cameras.uniform_size  # raises for no views or mixed sizes
+    wanted = {"means": (count, 3), "quats": (count, 4), "scales": (count, 3), "opacities": (count,)}
+    for name, shape in wanted.items():
+        tensor: Tensor = getattr(splats, name)
+        if tuple(tensor.shape) != shape or not tensor.is_floating_point():
+            raise InvalidInputError(
+                f"Splats.{name}: expected floating point values of shape {shape}, found {tensor.dtype} of shape "
+                f"{tuple(tensor.shape)}. Give one row per Gaussian."
+            )
+        if tensor.device != cameras.device:
+            raise InvalidInputError(
+                f"Splats.{name}: expected the device of the cameras ({cameras.device}), found {tensor.device}. "
+                "Move both to one device with .to()."
+            )
+    shapes = [(count,), (views, count)]
+    if channels.ndim not in (2, 3) or tuple(channels.shape[:-1]) not in shapes or channels.shape[-1] < 1:
+        raise InvalidInputError(
+            f"channels: expected shape ({count}, dim) or ({views}, {count}, dim) with dim of at least 1, found "
+            f"{tuple(channels.shape)}. Give one row per Gaussian."
+        )
+    dims = channels.shape[-1]
+    if background is not None and tuple(background.shape) not in ((dims,), (views, dims)):
+        raise InvalidInputError(
+            f"background: expected shape ({dims},) or ({views}, {dims}), found {tuple(background.shape)}. "
+            "Give one value per channel."
+        )
+
+
+def check_label_map(labels: Tensor, cameras: CameraBatch, label_count: int) -> None:
+    """Raise where `labels` is not an integer map [view height width] with values in -1..label_count-1.
+
+    Raises:
+        InvalidInputError: says what was found.
+    """
+    width, height = cameras.uniform_size
+    shape = (len(cameras), height, width)
+    if tuple(labels.shape) != shape or labels.is_floating_point():
+        raise InvalidInputError(
+            f"labels: expected integers of shape {shape}, found {labels.dtype} of shape {tuple(labels.shape)}. "
+            "Give one label per pixel and view."
+        )
+    if label_count < 1:
+        raise InvalidInputError(f"label_count: expected at least 1, found {label_count}. Count the labels.")
+    low, high = int(labels.min()), int(labels.max())
+    if low < -1 or high >= label_count:
+        raise InvalidInputError(
+            f"labels: expected values in -1..{label_count - 1} (-1 = none), found {low}..{high}. "
+            "Renumber the labels from 0, or raise label_count."
+        )
