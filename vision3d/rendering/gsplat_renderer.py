@@ -39,9 +39,9 @@ class GsplatRenderer:
         self,
         splats: Splats,
         cameras: CameraBatch,
-        channels: Float[Tensor, "*view gaussian dim"],
+        channels: Float[Tensor, "*channel_view gaussian dim"],
         *,
-        background: Float[Tensor, "*view dim"] | None = None,
+        background: Float[Tensor, "*background_view dim"] | None = None,
         with_depth: bool = False,
         options: RasterOptions = _DEFAULT_OPTIONS,
     ) -> Rasterization:

@@ -8,7 +8,7 @@ compared number by number.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -143,6 +143,7 @@ class TopContributors:
     """Their blending weights; 0 where gaussians is -1."""
 
 
+@runtime_checkable
 class Renderer(Protocol):
     """What every renderer can do. All tensors of one call live on one device; views share one image size."""
 
@@ -152,9 +153,9 @@ class Renderer(Protocol):
         self,
         splats: Splats,
         cameras: CameraBatch,
-        channels: Float[Tensor, "*view gaussian dim"],
+        channels: Float[Tensor, "*channel_view gaussian dim"],
         *,
-        background: Float[Tensor, "*view dim"] | None = None,
+        background: Float[Tensor, "*background_view dim"] | None = None,
         with_depth: bool = False,
         options: RasterOptions = RasterOptions(),
     ) -> Rasterization:

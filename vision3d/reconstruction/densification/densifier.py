@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -27,6 +27,7 @@ class DensifyStep:
     """Image height in pixels."""
 
 
+@runtime_checkable
 class Densifier(Protocol):
     """Changes the Gaussians between steps. `parameters` and `optimisers` are changed in place."""
 

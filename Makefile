@@ -1,0 +1,49 @@
+# Two commands do everything on a machine with Python 3.11, pip, git and make: `make demo` and `make test`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+PYTHON ?= $(shell for name in python3.11 python3.12 python3; do \
+	command -v $$name >/dev/null 2>&1 && $$name -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
+	&& echo $$name && break; done)
+
+export NUMBA_CACHE_DIR ?= $(CURDIR)/.numba_cache
+export HF_HUB_OFFLINE := 1
+export GRADIO_ANALYTICS_ENABLED := False
+
+.PHONY: help demo test lint bench clean
+help:  ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed, and none was found. Install it, or call: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp is written last, so an install that was cut off is done again.
+$(STAMPS)/demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[vision3d]'
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/test: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[vision3d,dev]'
+	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/demo
+
+demo: $(STAMPS)/demo  ## Set up, fit the embedded scene and write out/demo/index.html
+	$(BIN)/vision3d demo --output out/demo
+
+lint: $(STAMPS)/test  ## Run the gates: ruff, pyright, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: $(STAMPS)/test lint  ## Set up, run the gates and the tests
+	$(BIN)/python -m pytest
+
+bench: $(STAMPS)/test  ## Print the benchmark tables (minutes)
+	$(BIN)/python -m benchmarks.rasteriser_speed
+	$(BIN)/python -m benchmarks.training_step
+	$(BIN)/python -m benchmarks.frozen_geometry
+
+clean:  ## Remove the environment, caches and results
+	rm -rf $(VENV) .numba_cache out .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

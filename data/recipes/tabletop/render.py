@@ -1,0 +1,212 @@
+"""Photos of the scene: light baked once at vertices (soft sun, sky, bounce), primary rays per pixel, clear-coat shine.
+
+Linear light inside, display (sRGB-like) values out. Needs embreex for the rays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from embreex import rtcore_scene
+from embreex.mesh_construction import TriangleMesh
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from data.recipes.tabletop.surfaces import Part, shading_normals
+
+_LIGHT_PLACE = np.array([-0.9, -1.25, 2.35])
+_LIGHT_SIZE = 0.42
+_LIGHT_COLOUR = np.array([1.0, 0.94, 0.84]) * 1.9
+_SKY_COLOUR = np.array([0.62, 0.68, 0.78]) * 0.95
+_BOUNCE_COLOUR = np.array([0.52, 0.45, 0.37]) * 0.7
+_SKY_REACH_M = 0.9
+_LIGHT_SAMPLES = 32
+_SKY_SAMPLES = 96
+_OFFSET_M = 2e-4
+_GAMMA = 2.2
+_BATCH = 400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LitScene:
+    """Everything a ray needs to know."""
+
+    tree: rtcore_scene.EmbreeScene
+    """Ray caster over all triangles."""
+    faces: Int[ndarray, "face 3"]
+    """Vertex rows."""
+    normals: Float[ndarray, "vertex 3"]
+    """Smoothed unit normals."""
+    light: Float[ndarray, "vertex 3"]
+    """Baked irradiance, linear RGB."""
+    key_share: Float[ndarray, " vertex"]
+    """Share of the key light seen, for highlights."""
+    uv: Float[ndarray, "vertex 2"]
+    """Texture coordinates."""
+    face_part: Int[ndarray, " face"]
+    """Part of each face."""
+    parts: tuple[Part, ...]
+    """Materials."""
+    part_object: Int[ndarray, " part"]
+    """Instance id of each part, 0 for the surroundings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits:
+    """Where rays ended."""
+
+    face: Int[ndarray, " ray"]
+    """Face row, -1 for none."""
+    weights: Float[ndarray, "ray 3"]
+    """Barycentric weights of the three vertices."""
+    distance: Float[ndarray, " ray"]
+    """Along the unit direction, metres."""
+
+
+def light_scene(parts: Sequence[Part], part_object: Sequence[int], seed: int = 0) -> LitScene:
+    """Build the ray caster and bake the light."""
+    vertices = np.concatenate([part.mesh.vertices for part in parts]).astype(np.float32)
+    offsets = np.cumsum([0] + [len(part.mesh.vertices) for part in parts])
+    faces = np.concatenate([part.mesh.faces + shift for part, shift in zip(parts, offsets, strict=False)]).astype(
+        np.int32
+    )
+    tree = rtcore_scene.EmbreeScene()
+    TriangleMesh(tree, vertices, faces)
+    normals = shading_normals(parts)
+    light, key_share = _bake(tree, vertices.astype(float), normals, seed)
+    return LitScene(
+        tree=tree,
+        faces=faces,
+        normals=normals,
+        light=light,
+        key_share=key_share,
+        uv=np.concatenate([part.uv for part in parts]),
+        face_part=np.repeat(np.arange(len(parts)), [len(part.mesh.faces) for part in parts]),
+        parts=tuple(parts),
+        part_object=np.asarray(part_object),
+    )
+
+
+def _bake(tree: rtcore_scene.EmbreeScene, points: ndarray, normals: ndarray, seed: int) -> tuple[ndarray, ndarray]:
+    rng = np.random.default_rng(seed)
+    origins = points + _OFFSET_M * 4 * normals
+    key = np.zeros(len(points))
+    for _ in range(_LIGHT_SAMPLES):
+        target = _LIGHT_PLACE + _LIGHT_SIZE * (rng.random(3) - 0.5)
+        to_light = target - origins
+        distance = np.linalg.norm(to_light, axis=1)
+        direction = to_light / distance[:, None]
+        key += np.where(
+            _blocked(tree, origins, direction, distance), 0.0, np.clip((direction * normals).sum(1), 0, None)
+        )
+    key /= _LIGHT_SAMPLES
+    tangent, bitangent = _frames(normals)
+    sky = np.zeros(len(points))
+    up = np.zeros(len(points))
+    for sample in range(_SKY_SAMPLES):
+        # cosine-weighted directions, stratified around the normal and turned per vertex
+        turn = 2 * np.pi * ((sample * 0.618034) % 1 + rng.random(len(points)))
+        sine = np.sqrt((sample + rng.random(len(points))) / _SKY_SAMPLES)
+        cosine = np.sqrt(np.clip(1 - sine**2, 0, 1))
+        direction = (
+            (sine * np.cos(turn))[:, None] * tangent
+            + (sine * np.sin(turn))[:, None] * bitangent
+            + cosine[:, None] * normals
+        )
+        free = ~_blocked(tree, origins, direction, np.full(len(points), _SKY_REACH_M))
+        sky += free
+        up += free * (0.5 + 0.5 * direction[:, 2])
+    sky, up = sky / _SKY_SAMPLES, up / _SKY_SAMPLES
+    light = (
+        key[:, None] * _LIGHT_COLOUR
+        + up[:, None] * _SKY_COLOUR
+        + (sky - up)[:, None] * _BOUNCE_COLOUR
+        + ((1 - sky) * 0.16)[:, None] * _BOUNCE_COLOUR
+    )
+    return light, key
+
+
+def _blocked(tree: rtcore_scene.EmbreeScene, origins: ndarray, directions: ndarray, reach: ndarray) -> ndarray:
+    result = np.empty(len(origins), bool)
+    for start in range(0, len(origins), _BATCH):
+        part = slice(start, start + _BATCH)
+        hit = tree.run(
+            origins[part].astype(np.float32), directions[part].astype(np.float32), dists=reach[part].astype(np.float32),
+            query="OCCLUDED",
+        )  # fmt: skip
+        result[part] = hit != -1
+    return result
+
+
+def _frames(normals: ndarray) -> tuple[ndarray, ndarray]:
+    helper = np.where(np.abs(normals[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
+    tangent = np.cross(helper, normals)
+    tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-12)
+    return tangent, np.cross(normals, tangent)
+
+
+def cast(scene: LitScene, origins: ndarray, directions: ndarray) -> Hits:
+    """First hits of rays with unit directions."""
+    out = scene.tree.run(origins.astype(np.float32), directions.astype(np.float32), output=True)
+    face = out["primID"].astype(np.int64)
+    u, v = np.asarray(out["u"], float), np.asarray(out["v"], float)
+    return Hits(face=face, weights=np.stack([1 - u - v, u, v], 1), distance=np.asarray(out["tfar"], float))
+
+
+def shade(scene: LitScene, hits: Hits, directions: ndarray, points: ndarray) -> Float[ndarray, "ray 3"]:
+    """Linear radiance towards the camera of every hit; 0 where nothing was hit."""
+    colour = np.zeros((len(hits.face), 3))
+    valid = hits.face >= 0
+    vertex = scene.faces[hits.face[valid]]
+    weights = hits.weights[valid][:, :, None]
+    light = (scene.light[vertex] * weights).sum(1)
+    key = (scene.key_share[vertex] * weights[..., 0]).sum(1)
+    normal = (scene.normals[vertex] * weights).sum(1)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    uv = (scene.uv[vertex] * weights).sum(1)
+    to_light = _LIGHT_PLACE - points[valid]
+    to_light /= np.linalg.norm(to_light, axis=1, keepdims=True)
+    half = to_light - directions[valid]
+    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    shine = np.clip((normal * half).sum(1), 0, 1)
+    part = scene.face_part[hits.face[valid]]
+    result = np.zeros((len(part), 3))
+    for number in np.unique(part):
+        rows = part == number
+        material = scene.parts[number].material
+        albedo = (_sample(material.texture, uv[rows], material.repeat) / 255.0) ** _GAMMA
+        highlight = (
+            material.gloss
+            * 0.5
+            * (shine[rows] ** material.shininess)
+            * (key[rows] > 0.02)
+            * np.clip(key[rows] * 3, 0, 1)
+        )
+        result[rows] = albedo * (light[rows] + material.glow * 2.0) + highlight[:, None] * _LIGHT_COLOUR
+    colour[valid] = result
+    return colour
+
+
+def to_display(linear: ndarray) -> ndarray:
+    """Display values 0-1: a soft shoulder, then gamma."""
+    exposed = 0.86 * linear
+    curved = exposed * (1 + exposed / 6.0) / (1 + 0.55 * exposed)
+    return np.clip(curved, 0, 1) ** (1 / _GAMMA)
+
+
+def _sample(texture: ndarray, uv: ndarray, repeat: bool) -> ndarray:
+    height, width = texture.shape[:2]
+    x, y = uv[:, 0] * width - 0.5, uv[:, 1] * height - 0.5
+    x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
+    fx, fy = (x - x0)[:, None], (y - y0)[:, None]
+
+    def at(row: ndarray, column: ndarray) -> ndarray:
+        if repeat:
+            return texture[row % height, column % width].astype(float)
+        return texture[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)].astype(float)
+
+    upper = at(y0, x0) * (1 - fx) + at(y0, x0 + 1) * fx
+    lower = at(y0 + 1, x0) * (1 - fx) + at(y0 + 1, x0 + 1) * fx
+    return upper * (1 - fy) + lower * fy
