@@ -1,0 +1,1 @@
+"""Measurements of speed: each module prints one table; none of them gates a test."""
