@@ -13,34 +13,43 @@ def check_raster_inputs(splats: Splats, cameras: CameraBatch, channels: Tensor, 
     """Raise where splats, cameras, channels and background do not fit together.
 
     Raises:
-        InvalidInputError: says which shape or device was expected and found.
+        InvalidInputError: says which shape, dtype or device was expected and found.
     """
     count, views = len(splats), len(cameras)
     _ = cameras.uniform_size  # raises for no views or mixed sizes
     wanted = {"means": (count, 3), "quats": (count, 4), "scales": (count, 3), "opacities": (count,)}
     for name, shape in wanted.items():
         tensor: Tensor = getattr(splats, name)
-        if tuple(tensor.shape) != shape or not tensor.is_floating_point():
+        if tuple(tensor.shape) != shape:
             raise InvalidInputError(
-                f"Splats.{name}: expected floating point values of shape {shape}, found {tensor.dtype} of shape "
-                f"{tuple(tensor.shape)}. Give one row per Gaussian."
+                f"Splats.{name}: expected shape {shape}, found {tuple(tensor.shape)}. Give one row per Gaussian."
             )
-        if tensor.device != cameras.device:
-            raise InvalidInputError(
-                f"Splats.{name}: expected the device of the cameras ({cameras.device}), found {tensor.device}. "
-                "Move both to one device with .to()."
-            )
+        _check_values(f"Splats.{name}", tensor, cameras)
     shapes = [(count,), (views, count)]
     if channels.ndim not in (2, 3) or tuple(channels.shape[:-1]) not in shapes or channels.shape[-1] < 1:
         raise InvalidInputError(
             f"channels: expected shape ({count}, dim) or ({views}, {count}, dim) with dim of at least 1, found "
             f"{tuple(channels.shape)}. Give one row per Gaussian."
         )
+    _check_values("channels", channels, cameras)
+    if background is None:
+        return
     dims = channels.shape[-1]
-    if background is not None and tuple(background.shape) not in ((dims,), (views, dims)):
+    if tuple(background.shape) not in ((dims,), (views, dims)):
         raise InvalidInputError(
             f"background: expected shape ({dims},) or ({views}, {dims}), found {tuple(background.shape)}. "
             "Give one value per channel."
+        )
+    _check_values("background", background, cameras)
+
+
+def _check_values(name: str, tensor: Tensor, cameras: CameraBatch) -> None:
+    if not tensor.is_floating_point():
+        raise InvalidInputError(f"{name}: expected floating point values, found {tensor.dtype}. Convert with .float().")
+    if tensor.device != cameras.device:
+        raise InvalidInputError(
+            f"{name}: expected the device of the cameras ({cameras.device}), found {tensor.device}. "
+            "Move both to one device with .to()."
         )
 
 

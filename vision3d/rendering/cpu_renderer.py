@@ -180,9 +180,8 @@ def _project(splats: Splats, cameras: CameraBatch, size: ViewSize, options: Rast
     means2d, depths, conics, compensations, radii = ProjectSplats.apply(
         splats.means.float(), splats.quats.float(), splats.scales.float(), opacities, views, size, options
     )
-    composited = opacities.expand(len(cameras), len(splats))
-    if options.antialiased:
-        composited = composited * compensations
+    factor = compensations if options.antialiased else (radii[..., 0] > 0).float()
+    composited = opacities * factor  # 0 where culled
     return Projection(means2d=means2d, radii=radii, depths=depths, conics=conics, opacities=composited)
 
 

@@ -61,7 +61,7 @@ def project_densely(
     det = det_sharp + options.eps2d * (covariance[:, 0, 0] + covariance[:, 1, 1]) + options.eps2d**2
     opacities = splats.opacities
     if options.antialiased:
-        opacities = opacities * torch.sqrt((det_sharp / det).clamp_min(0.0))
+        opacities = opacities * _compensation(det_sharp, det)
     means2d = torch.stack([fx * slope_x + cx, fy * slope_y + cy], -1)
     with torch.no_grad():
         visible = in_range & (det > 0) & (opacities >= ALPHA_MIN)
@@ -76,10 +76,17 @@ def project_densely(
         means2d=torch.where(keep, means2d, torch.zeros_like(means2d)),
         depths=torch.where(visible, z, zero),
         conics=torch.where(keep, conics, torch.zeros_like(conics)),
-        opacities=opacities,
+        opacities=torch.where(visible, opacities, zero),
         radii=torch.where(keep, radii, torch.zeros_like(radii)),
         drawn=visible,
     )
+
+
+def _compensation(det_sharp: Float[Tensor, " gaussian"], det: Float[Tensor, " gaussian"]) -> Float[Tensor, " gaussian"]:
+    """sqrt(det_sharp / det), 0 without a gradient where either is not positive (sqrt has no slope at 0)."""
+    fair = (det_sharp > 0) & (det > 0)
+    one = torch.ones_like(det)
+    return torch.where(fair, torch.sqrt(torch.where(fair, det_sharp / torch.where(fair, det, one), one)), 0.0 * one)
 
 
 def pixel_centres(size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:

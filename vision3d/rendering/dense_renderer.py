@@ -187,14 +187,15 @@ def _sparse(projection: DenseProjection, size: tuple[int, int], count: int) -> B
         pixels.append(hit)
         gaussians.append(torch.full_like(hit, row))
         weights.append(weight[hit])
-    total = size[0] * size[1]
-    pixel = torch.cat([torch.zeros(0, dtype=torch.long), *pixels])
+    total, device = size[0] * size[1], projection.means2d.device
+    none = torch.zeros(0, dtype=torch.long, device=device)
+    pixel = torch.cat([none, *pixels])
     order = torch.argsort(pixel, stable=True)
-    row_offsets = torch.zeros(total + 1, dtype=torch.long)
+    row_offsets = torch.zeros(total + 1, dtype=torch.long, device=device)
     row_offsets[1:] = torch.bincount(pixel, minlength=total).cumsum(0)
     return BlendingWeights(
         row_offsets=row_offsets,
-        gaussians=torch.cat([torch.zeros(0, dtype=torch.long), *gaussians])[order].int(),
+        gaussians=torch.cat([none, *gaussians])[order].int(),
         weights=torch.cat([projection.means2d.new_zeros(0), *weights])[order].float(),
         height=size[1],
         width=size[0],

@@ -77,6 +77,7 @@ class GsplatRenderer:
     ) -> tuple[BlendingWeights, ...]:
         """One sparse matrix of blending weights per view. See `Renderer.blending_weights`."""
         gsplat = import_gsplat(splats.means.device)
+        check_raster_inputs(splats, cameras, splats.opacities[:, None], None)
         width, height = cameras.uniform_size
         matrices = []
         for name in cameras.names:
@@ -138,5 +139,5 @@ def _projection(info: dict[str, Any]) -> Projection:
         radii=radii,
         depths=info["depths"],
         conics=info["conics"],
-        opacities=info["opacities"].expand(radii.shape[:2]),
+        opacities=info["opacities"].expand(radii.shape[:2]) * (radii[..., 0] > 0),
     )

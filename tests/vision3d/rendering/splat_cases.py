@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vision3d.cameras.camera_batch import CameraBatch
-from vision3d.rendering.renderer import RasterOptions, Rasterization, Renderer, Splats
+from vision3d.rendering.renderer import Rasterization, RasterOptions, Renderer, Splats
 
 WIDTH, HEIGHT = 56, 41
 
@@ -83,10 +83,16 @@ def near_plane_case(seed: int) -> Case:
     return Case(**{**case.__dict__, "means": means, "options": RasterOptions(near=1.0)})
 
 
-def render(renderer: Renderer, case: Case, dtype: torch.dtype, seed: int = 9) -> tuple[Rasterization, dict[str, Tensor]]:
+def render(
+    renderer: Renderer, case: Case, dtype: torch.dtype, seed: int = 9
+) -> tuple[Rasterization, dict[str, Tensor]]:
     """Render and pull a random gradient through colour, alpha and depth; returns the render and all gradients."""
     names = ("means", "quats", "scales", "opacities", "channels", "background")
-    leaves = {name: getattr(case, name).to(dtype).clone().requires_grad_() for name in names if getattr(case, name) is not None}
+    leaves = {
+        name: getattr(case, name).to(dtype).clone().requires_grad_()
+        for name in names
+        if getattr(case, name) is not None
+    }
     splats = Splats(**{name: leaves[name] for name in names[:4]})
     out = renderer.rasterize(
         splats,

@@ -62,7 +62,10 @@ def test_the_order_of_gaussians_does_not_matter() -> None:
     order = torch.randperm(60, generator=torch.Generator().manual_seed(0))
     splats = _splats(case)
     shuffled = Splats(
-        means=splats.means[order], quats=splats.quats[order], scales=splats.scales[order], opacities=splats.opacities[order]
+        means=splats.means[order],
+        quats=splats.quats[order],
+        scales=splats.scales[order],
+        opacities=splats.opacities[order],
     )
     first = CpuRenderer().rasterize(splats, case.cameras, case.channels.float())
     second = CpuRenderer().rasterize(shuffled, case.cameras, case.channels.float()[order])

@@ -35,7 +35,9 @@ CASES: dict[str, Case] = {
     "thirty-two channels with depth": random_case(1, dims=32, with_depth=True),
     "one channel": random_case(2, dims=1),
     "saturated pile": saturated_case(4),
-    "saturated pile wide": Case(**{**saturated_case(5).__dict__, "channels": torch.rand(40, 7).double(), "background": None}),
+    "saturated pile wide": Case(
+        **{**saturated_case(5).__dict__, "channels": torch.rand(40, 7).double(), "background": None}
+    ),
     "near plane": near_plane_case(6),
     "no background": Case(**{**random_case(7).__dict__, "background": None}),
     "one Gaussian": random_case(8, count=1),
