@@ -1,13 +1,16 @@
-"""`render_with_pytorch`: the yardstick, a tile renderer in plain PyTorch operations with autograd's own backward.
+"""`render_with_pytorch`: the yardstick, a tile renderer in PyTorch operations with autograd's own backward.
 
-Written to be fast: tiles of similar length are padded and rendered together, all Gaussians are gathered once, the
-exponent of each splat-pixel pair is a matrix product of six numbers per splat with six per pixel, and transmittance
-is a running sum of logarithms. The tile lists come from the package, so that both sides blend the same pairs.
+Tiles of similar length are padded and rendered together; all Gaussians are gathered once. Blending comes in two forms.
+`blend_directly` writes the formulas down pair by pair, as one does. `blend_by_products` is tuned: the exponent of a
+splat-pixel pair is a matrix product of six numbers per splat with six per pixel, and transmittance is a running sum
+of logarithms, which autograd differentiates with fewer and cheaper steps. The tile lists come from the package, so
+that all sides blend the same pairs.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -23,11 +26,15 @@ from vision3d.rendering.tile_lists import TileLists, list_tiles
 _NEAR = 0.01
 _LOW_PASS = 0.3
 _GUARD_BAND = 0.3
-_PAIRS_PER_BATCH = 1 << 20
+_PAIRS_PER_BATCH = 1 << 19
 """Splat-pixel pairs rendered together; fits the cache better than one batch of everything."""
 _PADDING_SHARE = 0.15
 """A batch takes tiles at most this much shorter than its longest."""
-_LOG_OF_NOTHING = -1e4
+_TINY = 1e-37
+"""Opacity of padding, small enough to be skipped everywhere."""
+
+Blend = Callable[[Tensor, Tensor], Tensor]
+"""(rows [tile place number], pixel x and y [2 pixel]) -> channels [tile pixel dim]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +54,7 @@ class _Batches:
 
 
 def render_with_pytorch(
-    splats: Splats, camera: CameraBatch, channels: Float[Tensor, "gaussian dim"]
+    splats: Splats, camera: CameraBatch, channels: Float[Tensor, "gaussian dim"], blend: Blend
 ) -> Float[Tensor, "height width dim"]:
     """Composited channels of one view over background 0; differentiable in splats and channels."""
     width, height = camera.uniform_size
@@ -57,7 +64,9 @@ def render_with_pytorch(
         as_array(projected.conics), as_array(splats.opacities), width=width, height=height,
     )  # fmt: skip
     batches = _batches(torch.from_numpy(tiles.offsets))
-    pieces = _blend_batches(_gather(projected, splats.opacities, channels, tiles, batches), batches)
+    place = torch.arange(TILE_PIXELS)
+    pixels = torch.stack([place % TILE, torch.div(place, TILE, rounding_mode="floor")]) + 0.5 - TILE // 2
+    pieces = [blend(rows, pixels) for rows in _gather(projected, splats.opacities, channels, tiles, batches)]
     tiles_x, tiles_y, dims = tiles.tiles_x, -(-height // TILE), channels.shape[1]
     image = channels.new_zeros(tiles_x * tiles_y, TILE_PIXELS, dims)
     if pieces:
@@ -135,41 +144,50 @@ def _gather(
     tiles: TileLists,
     batches: _Batches,
 ) -> tuple[Float[Tensor, "tile place number"], ...]:
-    """Six exponent coefficients and the channels of every padded place, per batch."""
-    table = torch.cat([projected.means2d, projected.conics, opacities.log()[:, None], channels], -1)
+    """Mean from the tile's middle, conic, opacity and channels of every padded place, per batch."""
+    table = torch.cat([projected.means2d, projected.conics, opacities[:, None], channels], -1)
     empty = torch.zeros(1, table.shape[1])
-    empty[0, 5] = _LOG_OF_NOTHING
+    empty[0, 5] = _TINY
     entries = torch.from_numpy(tiles.entries).long()
     gaussians = torch.cat([entries, torch.tensor([len(table)])])
-    flat_places = torch.cat([places.flatten() for places in batches.places])
-    rows = torch.cat([table, empty]).index_select(0, gaussians[flat_places])
+    rows = torch.cat([table, empty]).index_select(
+        0, gaussians[torch.cat([places.flatten() for places in batches.places])]
+    )
     tile = torch.cat([t.repeat_interleave(p.shape[1]) for t, p in zip(batches.tiles, batches.places, strict=True)])
     middle = torch.stack([tile % tiles.tiles_x, torch.div(tile, tiles.tiles_x, rounding_mode="floor")], -1) * TILE
-    mx, my = (rows[:, :2] - (middle + TILE // 2)).unbind(-1)
-    a, b, c = rows[:, 2:5].unbind(-1)
-    pull_x, pull_y = a * mx + b * my, b * mx + c * my
-    at_middle = rows[:, 5] - 0.5 * (mx * pull_x + my * pull_y)
-    numbers = torch.cat([torch.stack([-0.5 * a, -b, -0.5 * c, pull_x, pull_y, at_middle], -1), rows[:, 6:]], -1)
-    pieces = numbers.split([p.numel() for p in batches.places])
+    rows = torch.cat([rows[:, :2] - (middle + TILE // 2), rows[:, 2:]], -1)
+    pieces = rows.split([p.numel() for p in batches.places])
     return tuple(piece.view(*p.shape, -1) for piece, p in zip(pieces, batches.places, strict=True))
 
 
-def _blend_batches(
-    numbers: tuple[Float[Tensor, "tile place number"], ...], batches: _Batches
-) -> list[Float[Tensor, "tile pixel dim"]]:
-    place = torch.arange(TILE_PIXELS)
-    x = (place % TILE).float() + 0.5 - TILE // 2
-    y = torch.div(place, TILE, rounding_mode="floor").float() + 0.5 - TILE // 2
-    powers = torch.stack([x * x, x * y, y * y, x, y, torch.ones_like(x)])
-    return [_blend(piece, powers) for piece in numbers]
-
-
-def _blend(
-    numbers: Float[Tensor, "tile place number"], powers: Float[Tensor, "6 pixel"]
+def blend_directly(
+    rows: Float[Tensor, "tile place number"], pixels: Float[Tensor, "2 pixel"]
 ) -> Float[Tensor, "tile pixel dim"]:
-    alpha = torch.exp(numbers[..., :6] @ powers).clamp_max(ALPHA_MAX)
+    """Channels of each pixel, by the formulas as they are written."""
+    dx, dy = rows[..., 0, None] - pixels[0], rows[..., 1, None] - pixels[1]
+    a, b, c = rows[..., 2, None], rows[..., 3, None], rows[..., 4, None]
+    sigma = 0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy
+    alpha = (rows[..., 5, None] * torch.exp(-sigma)).clamp_max(ALPHA_MAX)
+    alpha = torch.nn.functional.threshold(alpha, ALPHA_MIN, 0.0)
+    after = torch.cumprod(1.0 - alpha, 1)
+    before = torch.cat([torch.ones_like(after[:, :1]), after[:, :-1]], 1)
+    weights = alpha * before * (after.detach() > TRANSMITTANCE_MIN)
+    return weights.transpose(1, 2) @ rows[..., 6:]
+
+
+def blend_by_products(
+    rows: Float[Tensor, "tile place number"], pixels: Float[Tensor, "2 pixel"]
+) -> Float[Tensor, "tile pixel dim"]:
+    """The same channels with the exponent as a matrix product and transmittance as a sum of logarithms."""
+    x, y = pixels
+    powers = torch.stack([x * x, x * y, y * y, x, y, torch.ones_like(x)])
+    mx, my, a, b, c, opacity = rows[..., :6].unbind(-1)
+    pull_x, pull_y = a * mx + b * my, b * mx + c * my
+    at_middle = opacity.log() - 0.5 * (mx * pull_x + my * pull_y)
+    coefficients = torch.stack([-0.5 * a, -b, -0.5 * c, pull_x, pull_y, at_middle], -1)
+    alpha = torch.exp(coefficients @ powers).clamp_max(ALPHA_MAX)
     alpha = torch.nn.functional.threshold(alpha, ALPHA_MIN, 0.0)
     logs = torch.log1p(-alpha)
     sums = logs.cumsum(1)
     weights = alpha * torch.exp(sums - logs) * (sums.detach() > math.log(TRANSMITTANCE_MIN))
-    return weights.transpose(1, 2) @ numbers[..., 6:]
+    return weights.transpose(1, 2) @ rows[..., 6:]

@@ -31,7 +31,9 @@ class Times:
         return f"{self.minimum:.1f} / {self.median:.1f}"
 
 
-def time_in_turn(tasks: Mapping[str, Callable[[], object]], *, rounds: int, repeats: Mapping[str, int]) -> dict[str, Times]:
+def time_in_turn(
+    tasks: Mapping[str, Callable[[], object]], *, rounds: int, repeats: Mapping[str, int]
+) -> dict[str, Times]:
     """Times of every task: one untimed call each, then `rounds` rounds with `repeats` calls of each task in turn."""
     for task in tasks.values():
         task()
