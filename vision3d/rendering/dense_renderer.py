@@ -171,13 +171,12 @@ def _weights(projection: DenseProjection, size: tuple[int, int]) -> Iterator[tup
 def _composite(
     projection: DenseProjection, values: Float[Tensor, "gaussian dim"], size: tuple[int, int]
 ) -> tuple[Float[Tensor, "pixel dim"], Float[Tensor, " pixel"]]:
-    pixels = size[0] * size[1]
-    image = values.new_zeros(pixels, values.shape[1])
-    transmittance = values.new_ones(pixels)
-    for row, weight, remaining in _weights(projection, size):
-        image = image + weight[:, None] * values[row]
-        transmittance = remaining
-    return image, transmittance
+    steps = list(_weights(projection, size))
+    if not steps:
+        pixels = size[0] * size[1]
+        return values.new_zeros(pixels, values.shape[1]), values.new_ones(pixels)
+    rows = [row for row, _, _ in steps]
+    return torch.stack([weight for _, weight, _ in steps]).T @ values[rows], steps[-1][2]
 
 
 def _sparse(projection: DenseProjection, size: tuple[int, int], count: int) -> BlendingWeights:

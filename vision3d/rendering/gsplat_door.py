@@ -42,8 +42,9 @@ def import_gsplat(device: torch.device) -> ModuleType:
 def make_default_strategy(**settings: Any) -> Any:
     """gsplat's `DefaultStrategy` (pure torch: it also runs on CPU tensors).
 
-    The opacity reset of 1.5.3 never fires (`step % every == 0 & step > 0` is a chained comparison), so the reset is
-    switched off here for every version and `reconstruction` does it itself, alike on all of them.
+    The opacity reset of 1.5.3 never fires (`step % every == 0 & step > 0` is a chained comparison) and the one of 1.4.0
+    fires at step 0 too, so the reset is put off here for every version and `reconstruction` does it itself, alike on
+    all of them. Callers must not pass step 0.
     """
     return _load("gsplat.strategy").DefaultStrategy(**settings, reset_every=10**9, verbose=False)
 

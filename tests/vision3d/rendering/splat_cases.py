@@ -8,9 +8,20 @@ import torch
 from torch import Tensor
 
 from vision3d.cameras.camera_batch import CameraBatch
-from vision3d.rendering.renderer import Rasterization, RasterOptions, Renderer, Splats
+from vision3d.rendering.dense_projection import alphas_of, depth_order, pixel_centres, project_densely
+from vision3d.rendering.renderer import (
+    ALPHA_MAX,
+    ALPHA_MIN,
+    TRANSMITTANCE_MIN,
+    Rasterization,
+    RasterOptions,
+    Renderer,
+    Splats,
+)
 
 WIDTH, HEIGHT = 56, 41
+_ALPHA_MARGIN = 3e-5
+_TRANSMITTANCE_MARGIN = 2e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +94,41 @@ def near_plane_case(seed: int) -> Case:
     return Case(**{**case.__dict__, "means": means, "options": RasterOptions(near=1.0)})
 
 
+def capped_case(seed: int) -> Case:
+    """Many splats of opacity 1: their middle is capped at 0.999 and passes no gradient on."""
+    case = random_case(seed, count=12)
+    opacities = torch.where(torch.arange(12) % 2 == 0, torch.ones_like(case.opacities), case.opacities)
+    return Case(**{**case.__dict__, "opacities": opacities, "scales": case.scales + 0.2})
+
+
+def settled_pixels(case: Case) -> Tensor:
+    """[view height width]: False where a sample lies so near a threshold that float32 may rightly decide otherwise."""
+    splats = Splats(means=case.means, quats=case.quats, scales=case.scales, opacities=case.opacities)
+    width, height = case.cameras.uniform_size
+    xs, ys = pixel_centres((width, height), case.means)
+    views = []
+    for pose, intrinsics in zip(case.cameras.world_to_camera, case.cameras.intrinsics, strict=True):
+        one = project_densely(splats, pose.double(), intrinsics.double(), (width, height), case.options)
+        settled, live, left = torch.ones_like(xs, dtype=torch.bool), torch.ones_like(xs, dtype=torch.bool), 0 * xs + 1
+        for row in depth_order(one):
+            alpha = alphas_of(one, row, xs, ys)
+            near_edge = ((alpha / ALPHA_MIN - 1).abs() < _ALPHA_MARGIN) | ((alpha / ALPHA_MAX - 1).abs() < 1e-6)
+            after = left * (1 - torch.where(alpha >= ALPHA_MIN, alpha.clamp_max(ALPHA_MAX), 0 * alpha))
+            near_end = (after / TRANSMITTANCE_MIN - 1).abs() < _TRANSMITTANCE_MARGIN
+            settled &= ~(live & (near_edge | near_end))
+            live &= after > TRANSMITTANCE_MIN
+            left = torch.where(live, after, left)
+        views.append(settled.view(height, width))
+    return torch.stack(views)
+
+
 def render(
-    renderer: Renderer, case: Case, dtype: torch.dtype, seed: int = 9
+    renderer: Renderer, case: Case, dtype: torch.dtype, seed: int = 9, settled: Tensor | None = None
 ) -> tuple[Rasterization, dict[str, Tensor]]:
-    """Render and pull a random gradient through colour, alpha and depth; returns the render and all gradients."""
+    """Render and pull a random gradient through colour, alpha and depth; returns the render and all gradients.
+
+    Pixels that are False in `settled` pull nothing.
+    """
     names = ("means", "quats", "scales", "opacities", "channels", "background")
     leaves = {
         name: getattr(case, name).to(dtype).clone().requires_grad_()
@@ -106,7 +148,10 @@ def render(
     generator = torch.Generator().manual_seed(seed)
 
     def pull(values: Tensor) -> Tensor:
-        return (values * torch.randn(values.shape, generator=generator, dtype=torch.float64).to(dtype)).sum()
+        weights = torch.randn(values.shape, generator=generator, dtype=torch.float64).to(values)
+        if settled is not None:
+            weights = weights * (settled[..., None] if values.ndim == 4 else settled)
+        return (values * weights).sum()
 
     loss = pull(out.channels) + pull(out.alpha)
     if out.depth is not None:

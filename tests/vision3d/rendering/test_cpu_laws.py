@@ -6,11 +6,13 @@ import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
+import numpy as np
 import pytest
 import torch
 
 from tests.vision3d.rendering.splat_cases import Case, random_case, relative_error, render
 from vision3d.cameras.camera_batch import CameraBatch
+from vision3d.rendering import cpu_autograd
 from vision3d.rendering.cpu_renderer import CpuRenderer
 from vision3d.rendering.render_views import splats_of
 from vision3d.rendering.renderer import Splats
@@ -21,6 +23,7 @@ from vision3d.rendering.sparse_weights import (
     sparse_from_samples,
     top_contributors_from_sparse,
 )
+from vision3d.rendering.tile_lists import TileLists, list_tiles
 from vision3d.scene.gaussian_scene import GaussianScene
 
 
@@ -218,3 +221,22 @@ def test_splats_of_activates() -> None:
     splats = splats_of(scene)
     assert splats.opacities.tolist() == [0.5]
     assert torch.allclose(splats.scales, torch.full((1, 3), 2.0))
+
+
+@pytest.mark.parametrize("dims", [3, 32])
+def test_leaving_out_missed_tiles_changes_no_bit(dims: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = random_case(11, count=200, dims=dims)
+    image, gradients = render(CpuRenderer(), case, torch.float32)
+    entries = []
+
+    def all_tiles(*arrays: np.ndarray, **settings: int) -> TileLists:
+        lists = list_tiles(*arrays, **settings, cull=False)
+        entries.append((len(lists.entries), len(list_tiles(*arrays, **settings).entries)))
+        return lists
+
+    monkeypatch.setattr(cpu_autograd, "list_tiles", all_tiles)
+    again, gradients_again = render(CpuRenderer(), case, torch.float32)
+    assert all(full > culled for full, culled in entries)
+    assert torch.equal(image.channels, again.channels)
+    assert torch.equal(image.alpha, again.alpha)
+    assert all(torch.equal(gradients[key], gradients_again[key]) for key in gradients)

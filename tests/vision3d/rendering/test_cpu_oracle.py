@@ -1,7 +1,7 @@
 """The CPU renderer against the dense float64 oracle: image <= 1e-5 absolute, every gradient <= 1e-4 relative.
 
-Samples within float32 rounding of a threshold (alpha 1/255, transmittance 1e-4) may rightly fall on the other side in
-float32. The seeds here have none: a flip would show as an image error of 4e-3 or more.
+Samples within float32 rounding of a threshold (alpha 1/255 or 0.999, transmittance 1e-4) may rightly fall on the other
+side in float32: the oracle finds their pixels, which are left out of image and gradient. At most 1 in 200 may be so.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import torch
 
 from tests.vision3d.rendering.splat_cases import (
     Case,
+    capped_case,
     near_plane_case,
     random_case,
     relative_error,
     render,
     saturated_case,
+    settled_pixels,
 )
 from vision3d.rendering.cpu_renderer import CpuRenderer
 from vision3d.rendering.dense_renderer import DenseRenderer
@@ -25,6 +27,7 @@ from vision3d.scene.gaussian_scene import GaussianScene
 
 IMAGE_TOLERANCE = 1e-5
 GRADIENT_TOLERANCE = 1e-4
+UNSETTLED_SHARE = 0.005
 
 CASES: dict[str, Case] = {
     "rgb": random_case(0),
@@ -36,8 +39,28 @@ CASES: dict[str, Case] = {
     "one channel": random_case(2, dims=1),
     "saturated pile": saturated_case(4),
     "saturated pile wide": Case(
-        **{**saturated_case(5).__dict__, "channels": torch.rand(40, 7).double(), "background": None}
+        **{
+            **saturated_case(5).__dict__,
+            "channels": torch.linspace(0, 50, 40 * 7).sin().view(40, 7).double(),
+            "background": None,
+        }
     ),
+    "capped alpha": capped_case(11),
+    "capped alpha wide": Case(
+        **{
+            **capped_case(12).__dict__,
+            "channels": torch.linspace(0, 1, 12 * 6).view(12, 6).double(),
+            "background": None,
+        }
+    ),
+    "channels of each view": Case(
+        **{**random_case(13).__dict__, "channels": torch.linspace(0, 1, 2 * 60 * 3).view(2, 60, 3).sin().double()}
+    ),
+    "one background for all views": Case(
+        **{**random_case(14).__dict__, "background": torch.tensor([0.2, 0.5, 0.9]).double()}
+    ),
+    "small splats dropped": random_case(15, options=RasterOptions(radius_clip=8.0)),
+    "no low-pass": random_case(16, options=RasterOptions(eps2d=0.0)),
     "near plane": near_plane_case(6),
     "no background": Case(**{**random_case(7).__dict__, "background": None}),
     "one Gaussian": random_case(8, count=1),
@@ -47,12 +70,14 @@ CASES: dict[str, Case] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_image_and_gradients_agree_with_the_oracle(name: str) -> None:
-    found, found_gradients = render(CpuRenderer(), CASES[name], torch.float32)
-    truth, true_gradients = render(DenseRenderer(), CASES[name], torch.float64)
-    assert (found.channels - truth.channels).abs().max() <= IMAGE_TOLERANCE
-    assert (found.alpha - truth.alpha).abs().max() <= IMAGE_TOLERANCE
+    settled = settled_pixels(CASES[name])
+    assert (~settled).double().mean() <= UNSETTLED_SHARE
+    found, found_gradients = render(CpuRenderer(), CASES[name], torch.float32, settled=settled)
+    truth, true_gradients = render(DenseRenderer(), CASES[name], torch.float64, settled=settled)
+    assert (found.channels - truth.channels)[settled].abs().max() <= IMAGE_TOLERANCE
+    assert (found.alpha - truth.alpha)[settled].abs().max() <= IMAGE_TOLERANCE
     if truth.depth is not None and found.depth is not None:
-        assert (found.depth - truth.depth).abs().max() <= IMAGE_TOLERANCE * 5  # depths reach 4 units
+        assert (found.depth - truth.depth)[settled].abs().max() <= IMAGE_TOLERANCE * 5  # depths reach 4 units
     assert torch.equal(found.projection.radii > 0, truth.projection.radii > 0)
     errors = {key: relative_error(found_gradients[key], true_gradients[key]) for key in true_gradients}
     assert max(errors.values()) <= GRADIENT_TOLERANCE, errors
@@ -61,6 +86,11 @@ def test_image_and_gradients_agree_with_the_oracle(name: str) -> None:
 def test_the_cases_probe_what_they_say() -> None:
     pile, _ = render(DenseRenderer(), CASES["saturated pile"], torch.float64)
     assert pile.alpha.max() > 1 - 1e-3  # pixels that stop early
+    capped, _ = render(DenseRenderer(), CASES["capped alpha"], torch.float64)
+    assert (capped.alpha > 0.999).any()
+    dropped, _ = render(DenseRenderer(), CASES["small splats dropped"], torch.float64)
+    everything, _ = render(DenseRenderer(), random_case(15), torch.float64)
+    assert 0 < (dropped.projection.radii > 0).sum() < (everything.projection.radii > 0).sum()
     near, _ = render(DenseRenderer(), CASES["near plane"], torch.float64)
     drawn = near.projection.radii[0, :, 0] > 0
     behind = CASES["near plane"].means[:, 2] < 1.0

@@ -66,7 +66,8 @@ class DefaultDensifier:
             "n_cameras": radii.shape[0],
             "gaussian_ids": None,
         }
-        self._strategy.step_post_backward(parameters, optimisers, self._state, at.step, info)
+        # gsplat 1.4 resets opacities at step 0 whatever its settings; nothing else tells steps 0 and 1 apart
+        self._strategy.step_post_backward(parameters, optimisers, self._state, max(at.step, 1), info)
         resets = 0 < at.step < self._stop and at.step % self._config.reset_every == 0
         if resets:
             _reset_opacities(parameters, optimisers, 2 * self._config.opacity_min)
