@@ -19,6 +19,8 @@ UNCHECKED_ROOMS = ("vision3d/rendering/kernels",)
 """Folders whose shapes are not checked: compiled functions must not be wrapped."""
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(CHECKOUT / ".numba_cache"))
+# Waiting threads sleep: on a busy machine the spinning default makes every small torch call take milliseconds.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 

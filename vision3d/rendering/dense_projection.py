@@ -12,6 +12,7 @@ from vision3d.rendering.renderer import ALPHA_MIN, EXTENT_SIGMAS_MAX, RasterOpti
 from vision3d.scene.rotations import quats_to_matrices
 
 _GUARD_BAND = 0.3
+_SIGMA_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +100,12 @@ def pixel_centres(size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def alphas_of(projection: DenseProjection, row: int, xs: Tensor, ys: Tensor) -> Float[Tensor, " pixel"]:
-    """alpha of one Gaussian at every pixel before thresholds: min(cap, opacity x falloff)."""
+    """Opacity x falloff of one Gaussian at every pixel, before cap and threshold."""
     dx, dy = projection.means2d[row, 0] - xs, projection.means2d[row, 1] - ys
     xx, xy, yy = projection.conics[row]
     sigma = 0.5 * (xx * dx * dx + yy * dy * dy) + xy * dx * dy
-    falloff = torch.exp(-sigma.clamp_min(0.0))
-    return projection.opacities[row] * falloff
+    # far beyond the threshold the exact value is idle, and exp to subnormal numbers is slow
+    return projection.opacities[row] * torch.exp(-sigma.clamp(0.0, _SIGMA_MAX))
 
 
 def depth_order(projection: DenseProjection) -> list[int]:
