@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vision3d.cameras.posed_photos import PosedPhotos
-from vision3d.cameras.transforms_json import frame_record, read_json
+from vision3d.cameras.transforms_json import frame_records, read_json
 from vision3d.cameras.view_records import posed_photos
 from vision3d.errors import CameraFileError
 
@@ -30,13 +30,7 @@ def read_blender(path: str | Path) -> PosedPhotos:
         file = folder / name
         if not file.is_file():
             continue
-        content = read_json(file)
-        frames = content.get("frames")
-        if not isinstance(frames, list) or not frames:
-            raise CameraFileError(
-                f"{file}: expected a non-empty list 'frames', found {frames!r:.60}. Add posed frames."
-            )
-        found = [frame_record(frame, content, file, place) for place, frame in enumerate(frames)]
+        found = frame_records(read_json(file), file)
         records += found
         if name == _TEST:
             held_out = [record.name for record in found]

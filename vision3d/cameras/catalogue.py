@@ -27,7 +27,7 @@ def detect_formats(path: str | Path) -> tuple[str, ...]:
     root = Path(path)
     if root.is_file():
         if root.suffix.lower() != ".json":
-            return ("colmap",) if root.name.startswith("cameras.") else ()
+            return ("colmap",) if find_model_folder(root.parent) == root.parent else ()
         return ("blender",) if root.name == "transforms_train.json" else ("transforms",)
     found = []
     if (root / "transforms_train.json").is_file() and not (root / "transforms.json").is_file():
@@ -60,11 +60,12 @@ def read_posed_photos(path: str | Path, *, camera_format: str = "auto") -> Posed
     found = detect_formats(root) if camera_format == "auto" else (camera_format,)
     if not found:
         raise CameraFileError(
-            f"{root}: expected transforms.json, transforms_train.json or a COLMAP model (sparse/0), found "
+            f"{root}: expected transforms.json, transforms_train.json or a COLMAP model (cameras.bin or .txt here, in "
+            "sparse/0, sparse or sparse_N/0), found "
             f"{sorted(item.name for item in root.iterdir())[:8] if root.is_dir() else 'a file of another kind'}. "
             "Run COLMAP or ns-process-data on the photos first."
         )
-    if len(found) > 1:
-        _log.info("%s holds several camera formats %s; reading %s", root, list(found), found[0])
-    source = root.parent if camera_format == "auto" and found[0] == "colmap" and root.is_file() else root
-    return READERS[found[0]](source)
+    chosen, *others = found
+    if others:
+        _log.info("%s holds %s cameras beside %s; reading %s (camera_format chooses)", root, others, chosen, chosen)
+    return READERS[chosen](root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -11,29 +12,32 @@ import numpy as np
 from vision3d.cameras.colmap_binary import read_binary_model, write_binary_model
 from vision3d.cameras.colmap_model import ColmapCamera, ColmapImage, ColmapModel, lens_of, pose_of
 from vision3d.cameras.colmap_text import read_text_model, write_text_model
+from vision3d.cameras.photo_files import photo_size
 from vision3d.cameras.posed_photos import PosedPhotos
 from vision3d.cameras.view_records import ViewRecord, posed_photos
-from vision3d.errors import CameraFileError, InvalidInputError
+from vision3d.errors import CameraFileError, ImageFileError, InvalidInputError
 from vlm_bridge.atomic_write import written_whole
 
 _log = logging.getLogger(__name__)
+_SUFFIXES = (".bin", ".txt")
 
 
 def find_model_folder(path: Path) -> Path | None:
     """The folder that holds cameras.bin or cameras.txt: `path` itself, or the usual places below it."""
     numbered = sorted(path.glob("sparse_*"))
-    candidates = [path, path / "sparse" / "0", path / "sparse", path / "colmap" / "sparse" / "0"]
+    candidates = [path, path / "0", path / "sparse" / "0", path / "sparse", path / "colmap" / "sparse" / "0"]
     candidates += [folder / "0" for folder in numbered] + numbered
     for folder in candidates:
-        if (folder / "cameras.bin").is_file() or (folder / "cameras.txt").is_file():
+        if any((folder / f"cameras{suffix}").is_file() for suffix in _SUFFIXES):
             return folder
     return None
 
 
 def read_colmap(path: str | Path) -> PosedPhotos:
-    """The views of a COLMAP scene: a scene folder with `sparse/0` and `images`, or the model folder itself.
+    """The views of a COLMAP scene: a scene folder with `sparse/0` and `images`, the model folder, or a file in it.
 
-    A model in `sparse_N` goes with the photos in `images_N` (N times reduced).
+    Of several photo folders the one whose photos have the size of the cameras is taken; for a model in `sparse_N`
+    `images_N` (N times reduced) is asked first. The log names the choice.
 
     Raises:
         CameraFileError: no model or no photo folder was found, or a file is cut or of an unknown camera model.
@@ -41,6 +45,7 @@ def read_colmap(path: str | Path) -> PosedPhotos:
     Source: COLMAP's documentation of its output format.
     """
     root = Path(path)
+    root = root.parent if root.is_file() else root
     folder = find_model_folder(root)
     if folder is None:
         raise CameraFileError(
@@ -49,6 +54,10 @@ def read_colmap(path: str | Path) -> PosedPhotos:
         )
     binary = (folder / "cameras.bin").is_file()
     model = read_binary_model(folder) if binary else read_text_model(folder)
+    if not model.images:
+        raise CameraFileError(
+            f"{folder}: expected at least one posed image, found none. COLMAP registered no photo; map the scene again."
+        )
     image_folder = _image_folder(root, folder, model)
     records = [_record(image, model, folder, image_folder) for image in model.images]
     return posed_photos(records, source="colmap", origin=folder, points=model.points)
@@ -58,20 +67,24 @@ def write_colmap_model(folder: str | Path, posed: PosedPhotos, *, binary: bool =
     """Write the views and points of `posed` as a COLMAP model with one OPENCV camera per view.
 
     Raises:
-        InvalidInputError: `folder` exists and is not a folder.
+        InvalidInputError: `folder` is a file, or holds a model of the other kind, which readers would mix up.
     """
     target = Path(folder)
-    if target.exists() and not target.is_dir():
-        raise InvalidInputError(f"{target}: expected a folder to write the model into, found a file. Choose another.")
+    other = target / ("cameras.txt" if binary else "cameras.bin")
+    if (target.exists() and not target.is_dir()) or other.exists():
+        raise InvalidInputError(
+            f"{target}: expected a folder free for a {'binary' if binary else 'text'} model, found "
+            f"{other.name if other.exists() else 'a file'}. Choose another folder."
+        )
     model = _model_of(posed)
     content: dict[str, bytes] = (
         write_binary_model(model)
         if binary
-        else {name: text.encode("utf-8") for name, text in write_text_model(model, target).items()}
+        else {name: text.encode("utf-8") for name, text in write_text_model(model).items()}
     )
-    for name, data in content.items():
-        with written_whole(target / name) as partial:
-            partial.write_bytes(data)
+    with ExitStack() as all_written:
+        for name, data in content.items():
+            all_written.enter_context(written_whole(target / name)).write_bytes(data)
 
 
 def _record(image: ColmapImage, model: ColmapModel, folder: Path, image_folder: Path) -> ViewRecord:
@@ -93,20 +106,37 @@ def _record(image: ColmapImage, model: ColmapModel, folder: Path, image_folder: 
 
 
 def _image_folder(root: Path, folder: Path, model: ColmapModel) -> Path:
-    """The first folder that holds photos of the model; `images_N` is asked first for a model in `sparse_N`."""
-    numbers = [match.group(1) for part in folder.parts[-2:] if (match := re.fullmatch(r"sparse_(\d+)", part))]
-    scene = root if (root / "images").is_dir() or list(root.glob("images_*")) else _scene_root(folder)
+    """Of the folders that hold photos of the model, the first with photos of the camera's size, or else the first."""
+    parts = folder.absolute().parts
+    numbers = [match.group(1) for part in parts[-2:] if (match := re.fullmatch(r"sparse_(\d+)", part))]
+    scene = root if (root / "images").is_dir() or list(root.glob("images_*")) else _scene_root(folder.absolute())
     candidates = [scene / f"images_{number}" for number in numbers]
     candidates += [scene / "images", *sorted(scene.glob("images_*")), scene]
-    names = [image.name for image in model.images]
-    for candidate in candidates:
-        if any((candidate / name).is_file() for name in names[:50]):
-            _log.info("COLMAP model %s with the photos in %s", folder, candidate)
-            return candidate
-    raise CameraFileError(
-        f"{scene}: expected the photos of the model ({names[:3]}...) in one of "
-        f"{[item.name for item in candidates]}, found none. Put the photos into {scene / 'images'}."
+    holding = [item for item in candidates if any((item / image.name).is_file() for image in model.images)]
+    if not holding:
+        raise CameraFileError(
+            f"{scene}: expected the photos of the model ({[image.name for image in model.images[:3]]}...) in one of "
+            f"{[item.name for item in candidates]}, found none. Put the photos into {scene / 'images'}."
+        )
+    agreeing = [item for item in holding if _sizes_agree(item, model)]
+    chosen = (agreeing or holding)[0]
+    _log.info(
+        "COLMAP model %s with the photos in %s (%s)",
+        folder,
+        chosen,
+        "of the size of its cameras" if agreeing else "of another size than its cameras",
     )
+    return chosen
+
+
+def _sizes_agree(image_folder: Path, model: ColmapModel) -> bool:
+    """Whether the first photo found there is as large as its camera says."""
+    first = next(image for image in model.images if (image_folder / image.name).is_file())
+    camera = model.cameras.get(first.camera_id)
+    try:
+        return camera is not None and photo_size(image_folder / first.name) == (camera.width, camera.height)
+    except ImageFileError:  # said when the photo is loaded
+        return False
 
 
 def _scene_root(folder: Path) -> Path:

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from vision3d.cameras.colmap_model import MODEL_IDS, PARAMETER_COUNTS, ColmapCamera, ColmapImage, ColmapModel
+from vision3d.cameras.colmap_model import (
+    MODEL_IDS,
+    PARAMETER_COUNTS,
+    ColmapCamera,
+    ColmapImage,
+    ColmapModel,
+    unsupported_model,
+)
 from vision3d.cameras.point_cloud import PointCloud
 from vision3d.errors import CameraFileError
 
@@ -93,10 +100,7 @@ def _read_cameras(path: Path) -> Iterator[tuple[int, ColmapCamera]]:
         key, model_id, width, height = data.take("iiQQ")
         model = MODEL_IDS.get(model_id)
         if model is None:
-            raise CameraFileError(
-                f"{path}: expected a camera model of {sorted(PARAMETER_COUNTS)}, found COLMAP model number {model_id}. "
-                "Run COLMAP's image_undistorter, which writes PINHOLE cameras."
-            )
+            raise unsupported_model(model_id, path)
         parameters = data.take(f"{PARAMETER_COUNTS[model]}d")
         yield key, ColmapCamera(model=model, width=width, height=height, parameters=parameters)
 

@@ -14,6 +14,10 @@ from vision3d.errors import CameraFileError
 
 MODEL_IDS = {0: "SIMPLE_PINHOLE", 1: "PINHOLE", 2: "SIMPLE_RADIAL", 3: "RADIAL", 4: "OPENCV"}
 """COLMAP's number of each supported camera model."""
+_OTHER_MODELS = {
+    5: "OPENCV_FISHEYE", 6: "FULL_OPENCV", 7: "FOV", 8: "SIMPLE_RADIAL_FISHEYE", 9: "RADIAL_FISHEYE",
+    10: "THIN_PRISM_FISHEYE", 11: "RAD_TAN_THIN_PRISM_FISHEYE",
+}  # fmt: skip
 PARAMETER_COUNTS = {"SIMPLE_PINHOLE": 3, "PINHOLE": 4, "SIMPLE_RADIAL": 4, "RADIAL": 5, "OPENCV": 8}
 """Number of parameters of each supported camera model."""
 
@@ -68,22 +72,28 @@ def lens_of(
     """
     values = camera.parameters
     if camera.model not in PARAMETER_COUNTS:
-        raise CameraFileError(
-            f"{origin}: expected a camera model of {sorted(PARAMETER_COUNTS)}, found {camera.model!r}. "
-            "Run COLMAP's image_undistorter, which writes PINHOLE cameras."
-        )
+        raise unsupported_model(camera.model, origin)
     if len(values) != PARAMETER_COUNTS[camera.model]:
         raise CameraFileError(
             f"{origin}: expected {PARAMETER_COUNTS[camera.model]} parameters for {camera.model}, found {len(values)}. "
             "Export the model again."
         )
-    if camera.model == "PINHOLE":
-        return (values[0], values[1], values[2], values[3]), (0.0, 0.0, 0.0, 0.0)
-    if camera.model == "OPENCV":
-        return (values[0], values[1], values[2], values[3]), (values[4], values[5], values[6], values[7])
-    k1 = values[3] if len(values) > 3 else 0.0
-    k2 = values[4] if len(values) > 4 else 0.0
-    return (values[0], values[0], values[1], values[2]), (k1, k2, 0.0, 0.0)
+    if camera.model in ("PINHOLE", "OPENCV"):
+        fx, fy, cx, cy, *terms = values
+    else:
+        fx, cx, cy, *terms = values
+        fy = fx
+    k1, k2, p1, p2 = (*terms, 0.0, 0.0, 0.0, 0.0)[:4]
+    return (fx, fy, cx, cy), (k1, k2, p1, p2)
+
+
+def unsupported_model(model: str | int, origin: Path) -> CameraFileError:
+    """The error for a camera model, given by name or by COLMAP's number, that is not one of PARAMETER_COUNTS."""
+    found = _OTHER_MODELS.get(model, f"number {model}") if isinstance(model, int) else model
+    return CameraFileError(
+        f"{origin}: expected a camera model of {sorted(PARAMETER_COUNTS)}, found {found}. "
+        "Run COLMAP's image_undistorter, which writes PINHOLE cameras."
+    )
 
 
 def pose_of(image: ColmapImage, origin: Path) -> NDArray[np.float64]:

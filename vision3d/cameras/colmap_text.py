@@ -26,8 +26,8 @@ def read_text_model(folder: Path) -> ColmapModel:
     )
 
 
-def write_text_model(model: ColmapModel, folder: Path) -> dict[str, str]:
-    """The content of each file of the model, by file name (`folder` is only named in errors)."""
+def write_text_model(model: ColmapModel) -> dict[str, str]:
+    """The content of each file of the model, by file name."""
     cameras = [
         f"{key} {camera.model} {camera.width} {camera.height} {' '.join(repr(float(v)) for v in camera.parameters)}"
         for key, camera in model.cameras.items()
@@ -63,7 +63,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
         content = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise CameraFileError(f"{path}: expected a COLMAP file, found: {error}. Export the model as text.") from error
-    numbered = enumerate(content.splitlines(), 1)
+    numbered = enumerate(content.split("\n"), 1)
     return [(number, line) for number, line in numbered if not line.lstrip().startswith("#")]
 
 
@@ -104,8 +104,16 @@ def _read_images(path: Path) -> Iterator[ColmapImage]:
             camera_id, name = int(words[8]), words[9].strip()
         except (ValueError, IndexError):
             raise _bad_line(path, number, "IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME", line) from None
+        _check_points_line(path, lines[place + 1 : place + 2])
         yield ColmapImage(name=name, camera_id=camera_id, quat=values[:4], translation=values[4:])
-        place += 2  # the second line of an image holds its 2D points and may be empty
+        place += 2
+
+
+def _check_points_line(path: Path, following: list[tuple[int, str]]) -> None:
+    """The second line of an image holds X Y POINT3D_ID of its 2D points; it may be empty, but it must be there."""
+    for number, line in following:
+        if len(line.split()) % 3:
+            raise _bad_line(path, number, "X Y POINT3D_ID for each 2D point of the image above, or an empty line", line)
 
 
 def _read_points(path: Path) -> PointCloud | None:

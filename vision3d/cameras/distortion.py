@@ -14,6 +14,17 @@ from numpy.typing import NDArray
 _HALF = 0.5
 
 
+def undistort(
+    image: UInt8[np.ndarray, "height width channel"],
+    intrinsics: Float[np.ndarray, "3 3"],
+    distortion: Float[np.ndarray, " 4"],
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The photo without its distortion, at its own size, and the intrinsics of the pinhole that sees it so."""
+    height, width = image.shape[:2]
+    pinhole = pinhole_intrinsics(intrinsics, distortion, width, height)
+    return undistort_image(image, intrinsics, distortion, pinhole), pinhole
+
+
 def pinhole_intrinsics(
     intrinsics: Float[np.ndarray, "3 3"], distortion: Float[np.ndarray, " 4"], width: int, height: int
 ) -> NDArray[np.float64]:
@@ -43,7 +54,7 @@ def undistort_image(
         cv2.CV_32FC1,
     )
     result = cv2.remap(image, columns, rows, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE)
-    return result.reshape(image.shape)
+    return np.asarray(result, np.uint8).reshape(image.shape)
 
 
 def distort_points(points: Float[np.ndarray, "point 2"], distortion: Float[np.ndarray, " 4"]) -> NDArray[np.float64]:

@@ -41,12 +41,19 @@ def read_point_cloud(path: str | Path) -> PointCloud:
     positions = np.stack([rows[axis].astype(np.float32) for axis in "xyz"], 1)
     colours = np.full((count, 3), 0.5, np.float32)
     if {"red", "green", "blue"} <= set(names):
-        stacked = np.stack([rows[band] for band in ("red", "green", "blue")], 1)
-        colours = stacked.astype(np.float32) / (255.0 if stacked.dtype.kind in "ui" else 1.0)
+        colours = _unit_colours(np.stack([rows[band] for band in ("red", "green", "blue")], 1))
     keep = np.isfinite(positions).all(1)
     if not keep.any():
         raise CameraFileError(f"{source}: expected finite points, found none among {count}. Export the points again.")
     return PointCloud(positions=torch.from_numpy(positions[keep]), colours=torch.from_numpy(colours[keep]))
+
+
+def _unit_colours(stored: np.ndarray) -> np.ndarray:
+    """Colours in 0-1, from bytes, 16-bit numbers, or floats in 0-1 or 0-255; NaN becomes grey."""
+    top = 65_535.0 if stored.dtype == np.uint16 else 255.0
+    if stored.dtype.kind == "f" and not (stored > 1.0).any():
+        top = 1.0
+    return np.clip(np.nan_to_num(stored / top, nan=0.5), 0.0, 1.0).astype(np.float32)
 
 
 def write_point_cloud(points: PointCloud, path: str | Path) -> None:
@@ -79,13 +86,14 @@ def _header(source: Path, content: bytes) -> tuple[str, int, list[tuple[str, str
             in_vertex = words[1] == "vertex"
             seen_other |= not in_vertex and count < 0
             count = int(words[2]) if in_vertex and words[2].isdigit() else count
-        elif words[:1] == ["property"] and in_vertex and len(words) == 3:
-            fields.append((words[2], words[1]))
-    unknown = [kind for _, kind in fields if kind not in _TYPES]
-    if order not in _ORDERS or count < 0 or unknown or seen_other:
+        elif words[:1] == ["property"] and in_vertex and len(words) > 2:
+            fields.append((words[-1], words[1]))
+    unknown = sorted({kind for _, kind in fields if kind not in _TYPES})
+    if order not in _ORDERS or count < 0 or unknown or seen_other or len(dict(fields)) < len(fields):
         raise CameraFileError(
-            f"{source}: expected a PLY whose first element is 'vertex' with plain properties, found format {order!r}, "
-            f"{count} vertices, unknown types {unknown}. Convert the points to a plain PLY."
+            f"{source}: expected a PLY whose first element is 'vertex' with plain properties, each named once, found "
+            f"format {order!r}, {count} vertices, properties {[name for name, _ in fields]}, unknown types {unknown}. "
+            "Convert the points to a plain PLY."
         )
     return order, count, fields, newline + 1
 
@@ -104,10 +112,13 @@ def _rows(
         return np.frombuffer(content, layout, count, start)
     lines = content[start:].decode("ascii", "replace").splitlines()[:count]
     if len(lines) < count:
-        raise CameraFileError(f"{source}: expected {count} lines of points, found {len(lines)}. The file is cut.")
+        raise CameraFileError(
+            f"{source}: expected {count} lines of points, found {len(lines)}. The file is cut; copy it again."
+        )
     try:
         return np.array([tuple(float(word) for word in line.split()[: len(fields)]) for line in lines], layout)
     except (ValueError, TypeError) as error:
         raise CameraFileError(
-            f"{source}: expected {len(fields)} numbers per line, found otherwise ({error})."
+            f"{source}: expected {len(fields)} numbers on each line of a point, found a line without ({error}). "
+            "Export the points again."
         ) from None

@@ -12,7 +12,9 @@ from vision3d.cameras.camera_batch import CameraBatch
 from vision3d.errors import InvalidInputError
 
 _FORWARD_FACING_SPREAD_DEGREES = 60.0
-_PULL = 1e-3
+_PULL = 1e-4
+_NEAREST_FOCUS = 0.1
+_LEAST_UP = 0.1
 
 
 def look_at(eye: Float[Tensor, " 3"], target: Float[Tensor, " 3"], up: Float[Tensor, " 3"]) -> Float[Tensor, "4 4"]:
@@ -38,19 +40,25 @@ def look_at(eye: Float[Tensor, " 3"], target: Float[Tensor, " 3"], up: Float[Ten
 
 
 def focus_point(cameras: CameraBatch) -> Float[Tensor, " 3"]:
-    """The point nearest to all view axes (least squares), in front of the cameras."""
+    """The point nearest to all view axes (least squares), always in front of the cameras.
+
+    Parallel and diverging views have no such point; theirs lies as far ahead as the cameras are spread (at least one
+    world unit).
+    """
     axes = cameras.world_to_camera[:, 2, :3].double()
     centres = cameras.camera_centres.double()
-    identity = torch.eye(3, dtype=torch.float64)
+    middle = centres.mean(0)
+    identity = torch.eye(3, dtype=torch.float64, device=axes.device)
     across = identity - axes[:, :, None] * axes[:, None, :]
-    # a little pull towards the centres keeps parallel views solvable
+    # a little pull towards the middle keeps parallel views solvable
     system = across.sum(0) + _PULL * len(cameras) * identity
-    right = (across @ centres[..., None]).sum(0)[:, 0] + _PULL * len(cameras) * centres.mean(0)
-    focus = torch.linalg.solve(system, right)
-    along = ((focus - centres) * axes).sum(1)
-    if float(along.median()) <= 0:  # views that diverge meet behind the cameras
-        reach = (centres - centres.mean(0)).norm(dim=1).amax().clamp_min(1.0)
-        focus = centres.mean(0) + torch.nn.functional.normalize(axes.mean(0), dim=0) * reach
+    crossing = (across @ centres[..., None]).sum(0)[:, 0] + _PULL * len(cameras) * middle
+    focus = torch.linalg.solve(system, crossing)
+    spread = (centres - middle).norm(dim=1).amax()
+    ahead = ((focus - centres) * axes).sum(1).median()
+    if float(ahead) <= _NEAREST_FOCUS * float(spread):
+        reach = spread.clamp_min(1.0)
+        focus = middle + torch.nn.functional.normalize(axes.mean(0), dim=0) * reach
     return focus.float()
 
 
@@ -59,38 +67,44 @@ def orbit_cameras(cameras: CameraBatch, *, view_count: int, width: int, height: 
 
     Cameras all around an object give a full circle at their mean height; cameras within a cone (a wall, a fern) give
     a small ellipse inside the covered area, so that the path never leaves what was seen. Names are `orbit_000`, ...
+    The picture shows at least what the given cameras see, whatever its shape.
 
     Raises:
-        InvalidInputError: fewer than one view or pixel is asked for.
+        InvalidInputError: there is no camera to start from, or fewer than one view or pixel is asked for.
     """
-    if view_count < 1 or width < 1 or height < 1:
+    if view_count < 1 or width < 1 or height < 1 or len(cameras) == 0:
         raise InvalidInputError(
-            f"orbit_cameras: expected at least one view and pixel, found {view_count} views of {width}x{height}."
+            f"orbit_cameras: expected at least one camera, view and pixel, found {len(cameras)} cameras and "
+            f"{view_count} views of {width}x{height} asked for. Raise them."
         )
-    focus = focus_point(cameras)
-    up = -torch.nn.functional.normalize(cameras.world_to_camera[:, 1, :3].mean(0), dim=0)
-    centres = cameras.camera_centres
-    offsets = centres - focus
+    source = cameras.to("cpu")
+    focus = focus_point(source)
+    offsets = source.camera_centres - focus
     outwards = torch.nn.functional.normalize(offsets.mean(0), dim=0)
+    up = _mean_up(source, outwards)
     angles = torch.rad2deg(torch.acos((torch.nn.functional.normalize(offsets, dim=1) @ outwards).clamp(-1, 1)))
     turns = torch.arange(view_count) / view_count * 2 * math.pi
     if float(torch.quantile(angles, 0.9)) < _FORWARD_FACING_SPREAD_DEGREES:
-        eyes = _ellipse(centres, focus, up, turns)
+        eyes = _ellipse(source.camera_centres, focus, up, turns)
     else:
         eyes = _circle(offsets, up, turns) + focus
-    source = cameras.select(cameras.names[:1])
-    own_width, own_height = source.uniform_size
-    zoom = min(width / own_width, height / own_height)
+    zoom = (torch.tensor([width, height]) / source.image_sizes).amin(1)
     intrinsics = torch.eye(3).repeat(view_count, 1, 1)
-    intrinsics[:, 0, 0] = cameras.intrinsics[:, 0, 0].mean() * zoom
-    intrinsics[:, 1, 1] = cameras.intrinsics[:, 1, 1].mean() * zoom
+    intrinsics[:, 0, 0] = (source.intrinsics[:, 0, 0] * zoom).mean()
+    intrinsics[:, 1, 1] = (source.intrinsics[:, 1, 1] * zoom).mean()
     intrinsics[:, 0, 2], intrinsics[:, 1, 2] = width / 2, height / 2
     return CameraBatch(
         world_to_camera=torch.stack([look_at(eye, focus, up) for eye in eyes]),
         intrinsics=intrinsics,
         image_sizes=torch.tensor([[width, height]] * view_count),
         names=tuple(f"orbit_{place:03d}" for place in range(view_count)),
-    )
+    ).to(cameras.device)
+
+
+def _mean_up(cameras: CameraBatch, outwards: Float[Tensor, " 3"]) -> Float[Tensor, " 3"]:
+    """Mean upward direction; where the views cancel out (rolled around a downward look), away from the scene."""
+    up = -cameras.world_to_camera[:, 1, :3].mean(0)
+    return torch.nn.functional.normalize(up if float(up.norm()) > _LEAST_UP else outwards, dim=0)
 
 
 def _circle(
@@ -98,11 +112,11 @@ def _circle(
 ) -> Float[Tensor, "turn 3"]:
     heights = offsets @ up
     level = offsets - heights[:, None] * up
-    radius = level.norm(dim=1).median()
-    first = torch.nn.functional.normalize(level[0], dim=0)
+    distances = level.norm(dim=1)
+    first = torch.nn.functional.normalize(level[distances.argmax()], dim=0)
     second = torch.linalg.cross(up, first)
     around = torch.cos(turns)[:, None] * first + torch.sin(turns)[:, None] * second
-    return around * radius + heights.median() * up
+    return around * distances.median() + heights.median() * up
 
 
 def _ellipse(

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import json
 import logging
-import math
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from vision3d.cameras.point_cloud import PointCloud
 from vision3d.cameras.point_cloud_files import read_point_cloud
 from vision3d.cameras.posed_photos import PosedPhotos
+from vision3d.cameras.transforms_lens import frame_lens
 from vision3d.cameras.view_records import ViewRecord, posed_photos, rigid_inverse
-from vision3d.errors import CameraFileError, ImageFileError
+from vision3d.errors import CameraFileError
 
 _log = logging.getLogger(__name__)
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".JPG", ".PNG")
-_PINHOLE_MODELS = {"OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL"}
-_UNSUPPORTED_TERMS = ("k3", "k4", "k5", "k6")
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".JPG", ".PNG", ".JPEG", ".webp")
+_KNOWN_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
+_PHOTO_FOLDER = re.compile(r"^images(_\d+)?/")
 _OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
@@ -32,8 +33,11 @@ def read_transforms(path: str | Path) -> PosedPhotos:
     """The views of a transforms file, or of the transforms.json in a folder.
 
     Intrinsics may be shared or stand in each frame; a focal length may be given as `camera_angle_x`; a missing size is
-    read from the photo; `ply_file_path` (or a `points3D.ply` beside the file) becomes the point cloud.
-    `test_filenames` and `val_filenames` become the held-out views.
+    read from the photo; `ply_file_path` (or a `points3D.ply` beside the file) becomes the point cloud. Where the file
+    lists `train_filenames`, all other views are held out; else those in `test_filenames` and `val_filenames` are.
+
+    A view has the name of its file without a leading `images/` or `images_N/`, so that it is called the same in every
+    resolution and in a COLMAP model of the same scene.
 
     Raises:
         CameraFileError: the file is not what it should be; the message names the frame.
@@ -42,15 +46,13 @@ def read_transforms(path: str | Path) -> PosedPhotos:
     """
     file = find_transforms(Path(path))
     content = read_json(file)
-    frames = content.get("frames")
-    if not isinstance(frames, list) or not frames:
-        raise CameraFileError(f"{file}: expected a non-empty list 'frames', found {frames!r:.60}. Add posed frames.")
-    _check_model(content, file)
-    records = [frame_record(frame, content, file, place) for place, frame in enumerate(frames)]
-    named = [content.get(key, []) for key in ("test_filenames", "val_filenames")]
-    held_out = {_view_name(str(name)) for names in named for name in names}
+    records = frame_records(content, file)
     return posed_photos(
-        records, source="transforms", origin=file, points=_points(content, file), held_out=sorted(held_out)
+        records,
+        source="transforms",
+        origin=file,
+        points=_points(content, file),
+        held_out=_held_out(content, [record.name for record in records], file),
     )
 
 
@@ -64,7 +66,7 @@ def find_transforms(path: Path) -> Path:
         return path
     if (path / "transforms.json").is_file():
         return path / "transforms.json"
-    found = sorted(path.glob("transforms*.json"))
+    found = sorted(path.glob("transforms_*.json"))
     if len(found) != 1:
         raise CameraFileError(
             f"{path}: expected transforms.json or one transforms_*.json, found {[item.name for item in found]}. "
@@ -77,10 +79,10 @@ def read_json(file: Path) -> dict[str, Any]:
     """The JSON object in `file`.
 
     Raises:
-        CameraFileError: missing, not JSON, or not an object.
+        CameraFileError: missing, not JSON (the message gives line and column), or not an object.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise CameraFileError(f"{file}: expected a readable JSON file, found: {error}. Check the path.") from error
     except ValueError as error:
@@ -92,108 +94,78 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
-def frame_record(frame: dict[str, Any], shared: dict[str, Any], file: Path, place: int) -> ViewRecord:
-    """One frame; its own intrinsics win over the shared ones."""
-    stated = frame.get("file_path") if isinstance(frame, dict) else None
-    if not isinstance(stated, str) or not stated:
-        raise CameraFileError(f"{file}: expected 'file_path' in frame {place}, found {stated!r}. Name its photo.")
-    image_path = find_image(file.parent, stated)
-    values = {**shared, **frame}
-    size = _size(values, image_path, file)
-    return ViewRecord(
-        name=_view_name(stated),
-        image_path=image_path,
-        world_to_camera=_pose(frame, file, stated),
-        intrinsics=_intrinsics(values, size, file, stated),
-        distortion=(_number(values, "k1"), _number(values, "k2"), _number(values, "p1"), _number(values, "p2")),
-        size=size,
-    )
+def frame_records(content: dict[str, Any], file: Path) -> list[ViewRecord]:
+    """One record per frame, in file order.
+
+    Raises:
+        CameraFileError: there is no frame, or one lacks its photo, pose or lens.
+    """
+    frames = content.get("frames")
+    if not isinstance(frames, list) or not frames:
+        raise CameraFileError(f"{file}: expected a non-empty list 'frames', found {frames!r:.60}. Add posed frames.")
+    shared = {key: value for key, value in content.items() if key != "frames"}
+    return [_frame_record(frame, shared, file, place) for place, frame in enumerate(frames)]
 
 
 def find_image(folder: Path, stated: str) -> Path:
-    """The photo a frame names, trying the usual suffixes where it gives none."""
+    """The photo a frame names, trying the usual suffixes where it gives none; may be missing."""
     path = folder / stated.replace("\\", "/")
-    if path.is_file() or path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"):
+    if path.suffix.lower() in _KNOWN_SUFFIXES or path.is_file():
         return path
-    for suffix in _SUFFIXES:
-        candidate = path.with_name(path.name + suffix)
-        if candidate.is_file():
-            return candidate
-    return path
+    candidates = [path.with_name(path.name + suffix) for suffix in _SUFFIXES]
+    return next((candidate for candidate in candidates if candidate.is_file()), path)
+
+
+def _frame_record(frame: Any, shared: dict[str, Any], file: Path, place: int) -> ViewRecord:
+    stated = frame.get("file_path") if isinstance(frame, dict) else None
+    if not isinstance(stated, str) or not stated:
+        raise CameraFileError(f"{file}: expected 'file_path' in frame {place}, found {stated!r}. Name its photo.")
+    where = f"{file}, frame {stated!r}"
+    image_path = find_image(file.parent, stated)
+    lens = frame_lens({**shared, **frame}, image_path, where)
+    return ViewRecord(
+        name=_view_name(stated),
+        image_path=image_path,
+        world_to_camera=_pose(frame, where),
+        intrinsics=lens.intrinsics,
+        distortion=lens.distortion,
+        size=lens.size,
+    )
 
 
 def _view_name(stated: str) -> str:
-    return stated.replace("\\", "/").removeprefix("./")
+    return _PHOTO_FOLDER.sub("", stated.replace("\\", "/").removeprefix("./"), count=1)
 
 
-def _pose(frame: dict[str, Any], file: Path, name: str) -> np.ndarray:
+def _pose(frame: dict[str, Any], where: str) -> np.ndarray:
     try:
         matrix = np.array(frame.get("transform_matrix"), np.float64)
     except (TypeError, ValueError):
         matrix = np.zeros(0)
     if matrix.shape not in ((4, 4), (3, 4)):
+        found = "none" if frame.get("transform_matrix") is None else f"shape {matrix.shape}"
         raise CameraFileError(
-            f"{file}: expected a 4x4 or 3x4 'transform_matrix' for frame {name!r}, found shape {matrix.shape}. "
-            "Give each frame its pose."
+            f"{where}: expected a 4x4 or 3x4 'transform_matrix' of numbers, found {found}. Give each frame its pose."
+        )
+    bottom = matrix[3:].ravel()
+    if bottom.size and not np.allclose(bottom, [0.0, 0.0, 0.0, 1.0], atol=1e-6):
+        raise CameraFileError(
+            f"{where}: expected the last row of 'transform_matrix' to be 0 0 0 1, found {bottom.tolist()}. "
+            "Repair the pose (zero or transposed?) or remove the frame."
         )
     pose = np.vstack([matrix[:3], [0.0, 0.0, 0.0, 1.0]]) @ _OPENGL_TO_OPENCV
     return rigid_inverse(pose)
 
 
-def _size(values: dict[str, Any], image_path: Path, file: Path) -> tuple[int, int]:
-    if values.get("w") and values.get("h"):
-        return round(float(values["w"])), round(float(values["h"]))
-    if not image_path.is_file():
-        return 1, 1
-    try:
-        with Image.open(image_path) as image:
-            return image.size
-    except (UnidentifiedImageError, OSError) as error:
-        raise ImageFileError(
-            f"{image_path}: expected a photo (its size is not in {file.name}), found an unreadable file: {error}. "
-            "Replace the photo."
-        ) from error
-
-
-def _intrinsics(
-    values: dict[str, Any], size: tuple[int, int], file: Path, name: str
-) -> tuple[float, float, float, float]:
-    width, height = size
-    from_x = _focal(values, "fl_x", "camera_angle_x", width)
-    from_y = _focal(values, "fl_y", "camera_angle_y", height)
-    if "fl_x" in values and "fl_y" not in values:
-        from_y = from_x  # one stated focal length holds for both axes
-    found = [focal for focal in (from_x, from_y) if focal is not None]
-    if not found:
-        raise CameraFileError(
-            f"{file}: expected fl_x or camera_angle_x for frame {name!r}, found neither. Add a focal length."
-        )
-    fx = found[0] if from_x is None else from_x
-    fy = found[0] if from_y is None else from_y
-    return fx, fy, _number(values, "cx", width / 2), _number(values, "cy", height / 2)
-
-
-def _focal(values: dict[str, Any], key: str, angle: str, side: int) -> float | None:
-    if key in values:
-        return float(values[key])
-    if angle in values:
-        return side / (2.0 * math.tan(float(values[angle]) / 2.0))
-    return None
-
-
-def _number(values: dict[str, Any], key: str, default: float = 0.0) -> float:
-    value = values.get(key)
-    return default if value is None else float(value)
-
-
-def _check_model(content: dict[str, Any], file: Path) -> None:
-    model = content.get("camera_model", "OPENCV")
-    higher = {key: content[key] for key in _UNSUPPORTED_TERMS if content.get(key)}
-    if model not in _PINHOLE_MODELS or content.get("is_fisheye") or higher:
-        raise CameraFileError(
-            f"{file}: expected a camera model of {sorted(_PINHOLE_MODELS)} with k1, k2, p1, p2, found {model!r} with "
-            f"{higher or 'no further terms'}. Undistort the photos first."
-        )
+def _held_out(content: dict[str, Any], names: Sequence[str], file: Path) -> list[str]:
+    lists = {key: content.get(key) or [] for key in ("train_filenames", "val_filenames", "test_filenames")}
+    for key, listed in lists.items():
+        if not isinstance(listed, list):
+            raise CameraFileError(f"{file}: expected a list of file names in {key!r}, found {listed!r:.40}. Repair it.")
+    listed = {key: {_view_name(str(name)) for name in names_of} for key, names_of in lists.items()}
+    if listed["train_filenames"]:
+        return sorted(set(names) - listed["train_filenames"])
+    return sorted(listed["val_filenames"] | listed["test_filenames"])
 
 
 def _points(content: dict[str, Any], file: Path) -> PointCloud | None:

@@ -102,7 +102,7 @@ def _check_names(records: Sequence[ViewRecord], origin: Path) -> None:
 
 
 def _check_view(record: ViewRecord, origin: Path) -> None:
-    pose = record.world_to_camera
+    pose = np.asarray(record.world_to_camera, np.float64)
     if not np.isfinite(pose).all():
         raise CameraFileError(
             f"{origin}: expected a finite pose for view {record.name!r}, found NaN or infinite values. "
@@ -133,7 +133,8 @@ def rigid_inverse(pose: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "4 4"]:
     if not np.isfinite(pose).all() or abs(np.linalg.det(pose[:3, :3])) < 1e-9:
         return pose
     left, scale, right = np.linalg.svd(pose[:3, :3])
-    rotation = left @ right if np.allclose(scale, 1.0, atol=_ROTATION_TOLERANCE) else pose[:3, :3]
+    unit = np.allclose(scale, 1.0, atol=_ROTATION_TOLERANCE)
+    rotation = np.asarray(left @ right if unit else pose[:3, :3], np.float64)
     result = np.eye(4)
     result[:3, :3] = rotation.T
     result[:3, 3] = -rotation.T @ pose[:3, 3]
