@@ -18,7 +18,7 @@ from benchmarks.timing import Times, describe_threads, time_in_turn
 from vision3d.rendering.cpu_renderer import CpuRenderer
 from vision3d.rendering.renderer import Splats
 
-_ROUNDS = 3
+_ROUNDS = 5
 _OURS_PER_ROUND = 3
 _VISIBLE = 1e-4
 """Differences above this are counted: a sample on the edge of alpha = 1/255 taken by one side only."""
