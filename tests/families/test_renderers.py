@@ -12,7 +12,7 @@ from vision3d.rendering.catalogue import RENDERERS, choose_renderer
 from vision3d.rendering.checks import check_label_map, check_raster_inputs
 from vision3d.rendering.dense_renderer import DenseRenderer
 from vision3d.rendering.render_views import render_views
-from vision3d.rendering.renderer import Renderer, Splats
+from vision3d.rendering.renderer import RasterOptions, Renderer, Splats
 from vision3d.scene.gaussian_scene import GaussianScene
 
 MEMBERS = [pytest.param(name, marks=pytest.mark.gpu if name == "gsplat" else ()) for name in RENDERERS]
@@ -40,6 +40,32 @@ def test_shapes_and_ranges(renderer: Renderer) -> None:
     assert out.projection.radii.shape == (2, 60, 2)
     assert float(out.alpha.min()) >= 0
     assert float(out.alpha.max()) <= 1
+
+
+@pytest.mark.parametrize("antialiased", [False, True])
+def test_rows_that_are_not_drawn_hold_zeros(renderer: Renderer, antialiased: bool) -> None:
+    case = random_case(6)
+    options = RasterOptions(near=2.0, antialiased=antialiased)
+    splats, channels = _splats(case), case.channels.float()
+    projection = renderer.rasterize(splats, case.cameras, channels, options=options).projection
+    hidden = projection.radii[..., 0] == 0
+    assert hidden.any()
+    assert not hidden.all()
+    assert torch.equal(hidden, projection.radii[..., 1] == 0)
+    for values in (projection.depths, projection.opacities, projection.means2d, projection.conics):
+        assert not values[hidden].any()
+    assert (projection.depths[~hidden] >= 2.0).all()
+
+
+def test_a_scene_without_gaussians_is_background(renderer: Renderer) -> None:
+    case = random_case(7, count=0)
+    out = renderer.rasterize(_splats(case), case.cameras, torch.zeros(0, 3), background=torch.tensor([0.1, 0.2, 0.3]))
+    assert torch.equal(out.channels, torch.tensor([0.1, 0.2, 0.3]).expand_as(out.channels))
+    (weights, _) = renderer.blending_weights(_splats(case), case.cameras)
+    assert weights.row_offsets[-1] == 0
+    top = renderer.top_contributors(_splats(case), case.cameras, k=2)
+    assert (top.gaussians == -1).all()
+    assert not top.weights.any()
 
 
 def test_it_agrees_with_the_reference(renderer: Renderer) -> None:
@@ -107,6 +133,12 @@ BAD_INPUTS = {
     "background of other width": {"background": torch.zeros(4)},
     "integer means": {"means": torch.zeros(60, 3, dtype=torch.long)},
     "scales of other Gaussians": {"scales": torch.ones(59, 3)},
+    "channels of other views": {"channels": torch.zeros(3, 60, 3)},
+    "integer channels": {"channels": torch.zeros(60, 3, dtype=torch.long)},
+    "integer background": {"background": torch.zeros(3, dtype=torch.uint8)},
+    "background of other views": {"background": torch.zeros(3, 3)},
+    "scales on another device": {"scales": torch.ones(60, 3, device="meta")},
+    "channels on another device": {"channels": torch.zeros(60, 3, device="meta")},
 }
 
 
@@ -142,6 +174,12 @@ def test_bad_labels_and_k_are_refused(renderer: Renderer) -> None:
         renderer.label_weights(_splats(case), case.cameras, torch.full((1, height, width), 2), label_count=2)
     with pytest.raises(InvalidInputError, match="shape"):
         check_label_map(torch.zeros(1, 3, width, dtype=torch.long), case.cameras, 2)
+    with pytest.raises(InvalidInputError, match="integers"):
+        check_label_map(torch.zeros(1, height, width), case.cameras, 2)
+    with pytest.raises(InvalidInputError, match="label_count"):
+        check_label_map(torch.full((1, height, width), -1), case.cameras, 0)
+    with pytest.raises(InvalidInputError, match=r"-2\.\.-2"):
+        check_label_map(torch.full((1, height, width), -2), case.cameras, 2)
     with pytest.raises(InvalidInputError, match="k of at least 1"):
         renderer.top_contributors(_splats(case), case.cameras, k=0)
 

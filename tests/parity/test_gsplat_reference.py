@@ -19,8 +19,9 @@ from vision3d.rendering.tile_lists import list_tiles
 reference = pytest.importorskip("gsplat.cuda._torch_impl", reason="needs gsplat")
 
 
-def test_projection() -> None:
-    case = random_case(0, count=400, options=RasterOptions(antialiased=True))
+@pytest.mark.parametrize(("near", "far"), [(0.01, 1e10), (1.6, 3.1)])
+def test_projection(near: float, far: float) -> None:
+    case = random_case(0, count=400, options=RasterOptions(antialiased=True, near=near, far=far))
     width, height = case.cameras.uniform_size
     splats = Splats(
         means=case.means.float(), quats=case.quats.float(), scales=case.scales.float(), opacities=case.opacities.float()
@@ -29,11 +30,13 @@ def test_projection() -> None:
     covariances, _ = reference._quat_scale_to_covar_preci(splats.quats, splats.scales, True, False, triu=False)
     radii, means2d, depths, conics, compensations = reference._fully_fused_projection(
         splats.means, covariances, case.cameras.world_to_camera, case.cameras.intrinsics, width, height,
-        eps2d=0.3, near_plane=0.01, far_plane=1e10, calc_compensations=True,
+        eps2d=0.3, near_plane=near, far_plane=far, calc_compensations=True,
     )  # fmt: skip
     theirs = radii > 0 if radii.ndim == 2 else (radii > 0).all(-1)
     both = (ours.radii[..., 0] > 0) & theirs
     assert both.sum() > 200
+    depth_alone = (ours.radii[..., 0] > 0) & ((depths < near) | (depths > far))
+    assert not depth_alone.any()
     assert (ours.means2d - means2d)[both].abs().max() < 2e-3  # pixels, far outside the image too
     assert ((ours.conics - conics)[both].abs() / (1e-3 + conics[both].abs())).max() < 1e-2
     assert (ours.depths - depths)[both].abs().max() < 1e-5
