@@ -5,6 +5,8 @@ lock guards every kernel call: some Numba threading layers abort when two thread
 web pages are threaded. Forked children of a process that has rendered do not work; spawn them.
 """
 
+# Kernel arguments are spread from tuples, whose length pyright cannot count.
+# pyright: reportCallIssue=false
 from __future__ import annotations
 
 import threading

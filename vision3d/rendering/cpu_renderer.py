@@ -4,6 +4,8 @@ Float32 only; results are bitwise the same for any number of threads. The first 
 (about 15 s once per machine, then under a second from Numba's cache).
 """
 
+# Kernel arguments are spread from tuples, whose length pyright cannot count.
+# pyright: reportCallIssue=false
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -4,6 +4,8 @@ When only per-Gaussian features change (affinity training, mask lifting), the im
 and its gradient the transposed product: a few milliseconds on sampled pixels.
 """
 
+# Kernel arguments are spread from tuples, whose length pyright cannot count.
+# pyright: reportCallIssue=false
 from __future__ import annotations
 
 from collections.abc import Sequence
