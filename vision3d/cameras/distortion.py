@@ -11,7 +11,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 
+from vision3d.errors import InvalidInputError
+
 _HALF = 0.5
+_ZOOM_STEP = 1.005
+_ZOOM_STEPS = 60
 
 
 def undistort(
@@ -19,7 +23,11 @@ def undistort(
     intrinsics: Float[np.ndarray, "3 3"],
     distortion: Float[np.ndarray, " 4"],
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """The photo without its distortion, at its own size, and the intrinsics of the pinhole that sees it so."""
+    """The photo without its distortion, at its own size, and the intrinsics of the pinhole that sees it so.
+
+    Raises:
+        InvalidInputError: the lens folds the photo over itself.
+    """
     height, width = image.shape[:2]
     pinhole = pinhole_intrinsics(intrinsics, distortion, width, height)
     return undistort_image(image, intrinsics, distortion, pinhole), pinhole
@@ -28,13 +36,51 @@ def undistort(
 def pinhole_intrinsics(
     intrinsics: Float[np.ndarray, "3 3"], distortion: Float[np.ndarray, " 4"], width: int, height: int
 ) -> NDArray[np.float64]:
-    """Intrinsics of the largest pinhole view that shows no pixel from outside the distorted photo."""
+    """Intrinsics of the largest pinhole view whose pixel centres all lie inside the distorted photo.
+
+    Raises:
+        InvalidInputError: the lens folds the photo over itself, so that no such view exists.
+    """
     if not distortion.any():
         return np.asarray(intrinsics, np.float64)
     found, _ = cv2.getOptimalNewCameraMatrix(_to_opencv(intrinsics), distortion.astype(np.float64), (width, height), 0)
     result = np.array(found, np.float64)
     result[:2, 2] += _HALF
-    return result
+    middle = np.array([width, height]) / 2.0
+    border = _border_centres(width, height)
+    # OpenCV looks at a coarse grid of points; strong lenses need a little more zoom than it finds
+    for _ in range(_ZOOM_STEPS):
+        if np.isfinite(result).all() and _sees_inside(border, result, intrinsics, distortion):
+            return result
+        result[:2, :2] *= _ZOOM_STEP
+        result[:2, 2] = (result[:2, 2] - middle) * _ZOOM_STEP + middle
+    k1, k2, p1, p2 = (f"{term:.4g}" for term in distortion)
+    raise InvalidInputError(
+        f"expected a lens whose distortion can be undone, found k1={k1}, k2={k2}, p1={p1}, p2={p2} at focal length "
+        f"{intrinsics[0, 0]:.4g} of {width}x{height} pixels, which folds the photo over itself. "
+        "Calibrate the camera again, or remove the view."
+    )
+
+
+def _border_centres(width: int, height: int) -> NDArray[np.float64]:
+    x, y = np.arange(width) + _HALF, np.arange(height) + _HALF
+    sides = [(x, np.full(width, edge)) for edge in (_HALF, height - _HALF)]
+    sides += [(np.full(height, edge), y) for edge in (_HALF, width - _HALF)]
+    return np.concatenate([np.stack(side, 1) for side in sides])
+
+
+def _sees_inside(
+    pixels: Float[np.ndarray, "pixel 2"],
+    pinhole: Float[np.ndarray, "3 3"],
+    intrinsics: Float[np.ndarray, "3 3"],
+    distortion: Float[np.ndarray, " 4"],
+) -> bool:
+    """Whether all of these border pixels of the pinhole view lie in the distorted photo."""
+    focal, centre = np.diag(pinhole)[:2], pinhole[:2, 2]
+    bent = distort_points((pixels - centre) / focal, distortion)
+    source = bent * np.diag(intrinsics)[:2] + intrinsics[:2, 2]
+    size = pixels.max(0) + _HALF
+    return bool((source >= 0.0).all() and (source <= size).all())
 
 
 def undistort_image(

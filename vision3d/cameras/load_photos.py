@@ -136,7 +136,10 @@ def _load_view(
     if distortion.any():
         middle = (min(found[0], _OVERSAMPLING * size[0]), min(found[1], _OVERSAMPLING * size[1]))
         intrinsics = _scaled(intrinsics, found, middle)
-        pixels, intrinsics = undistort(_resized(pixels, middle), intrinsics, distortion)
+        try:
+            pixels, intrinsics = undistort(_resized(pixels, middle), intrinsics, distortion)
+        except InvalidInputError as error:
+            raise ImageFileError(f"{posed.image_paths[row]}: {error}") from error
         found = middle
     return _resized(pixels, size), _scaled(intrinsics, found, size)
 

@@ -147,6 +147,10 @@ def _pose(frame: dict[str, Any], where: str) -> np.ndarray:
         raise CameraFileError(
             f"{where}: expected a 4x4 or 3x4 'transform_matrix' of numbers, found {found}. Give each frame its pose."
         )
+    if not np.isfinite(matrix).all():
+        raise CameraFileError(
+            f"{where}: expected a finite 'transform_matrix', found NaN or infinity. Repair the pose or drop it."
+        )
     bottom = matrix[3:].ravel()
     if bottom.size and not np.allclose(bottom, [0.0, 0.0, 0.0, 1.0], atol=1e-6):
         raise CameraFileError(
