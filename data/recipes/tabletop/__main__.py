@@ -1,8 +1,10 @@
-"""Makes data/tabletop again: `python -m data.recipes.tabletop` in the checkout (about four minutes on one core)."""
+"""Makes data/tabletop again: `python -m data.recipes.tabletop` in the checkout (about three minutes on one core)."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +14,19 @@ from tqdm import tqdm
 
 from data.recipes.tabletop.ground_truth import TakenView, describe_objects, sparse_points
 from data.recipes.tabletop.render import LitScene, light_scene
-from data.recipes.tabletop.scene import SceneObject, surroundings, tabletop_objects
+from data.recipes.tabletop.scene import SceneObject, everything, tabletop_objects
 from data.recipes.tabletop.views import FOCAL_PIXELS, SIDE_PIXELS, View, instance_map, photograph, tabletop_views
 from vision3d.cameras.point_cloud import PointCloud
 from vision3d.cameras.point_cloud_files import write_point_cloud
 from vlm_bridge.assets import write_manifest_entry
 
 _TARGET = Path(__file__).resolve().parents[2] / "tabletop"
-_JPEG_QUALITY = 96
+_JPEG_QUALITY = 98
 
 
 def lit_tabletop(objects: tuple[SceneObject, ...] | None = None) -> LitScene:
     """The scene with its baked light, ready to be photographed."""
-    things = tabletop_objects() if objects is None else objects
-    around = surroundings()
-    parts, numbers = list(around), [0] * len(around)
-    for thing in things:
-        parts += thing.parts
-        numbers += [thing.number] * len(thing.parts)
-    return light_scene(parts, numbers)
+    return light_scene(*everything(tabletop_objects() if objects is None else objects))
 
 
 def take(scene: LitScene, view: View) -> TakenView:
@@ -40,21 +36,26 @@ def take(scene: LitScene, view: View) -> TakenView:
 
 
 def make(target: Path) -> None:
-    """Render everything and write it to `target`."""
+    """Render everything, write it beside `target`, then put it in its place and into the manifest."""
     objects = tabletop_objects()
     scene = lit_tabletop(objects)
     taken = [take(scene, view) for view in tqdm(tabletop_views(), desc="views")]
+    staged = target.with_name(f"{target.name}.part")
+    shutil.rmtree(staged, ignore_errors=True)
     for folder in ("images", "masks"):
-        (target / folder).mkdir(parents=True, exist_ok=True)
+        (staged / folder).mkdir(parents=True)
     for one in taken:
         photo = Image.fromarray(np.round(one.photo * 255).astype(np.uint8))
-        photo.save(target / "images" / f"{one.view.name}.jpg", quality=_JPEG_QUALITY, subsampling=0, optimize=True)
-        Image.fromarray(one.ids.astype(np.uint8)).save(target / "masks" / f"{one.view.name}.png", optimize=True)
+        photo.save(staged / "images" / f"{one.view.name}.jpg", quality=_JPEG_QUALITY, subsampling=0, optimize=True)
+        Image.fromarray(one.ids.astype(np.uint8)).save(staged / "masks" / f"{one.view.name}.png", optimize=True)
     points, colours = sparse_points(taken)
     cloud = PointCloud(positions=torch.tensor(points).float(), colours=torch.tensor(colours).float())
-    write_point_cloud(cloud, target / "points3D.ply")
-    _write_json(target / "transforms.json", _transforms(taken))
-    _write_json(target / "objects.json", describe_objects(objects, taken))
+    write_point_cloud(cloud, staged / "points3D.ply")
+    _write_json(staged / "transforms.json", _transforms(taken))
+    _write_json(staged / "objects.json", describe_objects(objects, taken))
+    if target.exists():
+        shutil.rmtree(target)
+    os.replace(staged, target)
     files = sorted(path for path in target.rglob("*") if path.is_file())
     write_manifest_entry(
         "tabletop",

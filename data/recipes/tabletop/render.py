@@ -5,16 +5,16 @@ Linear light inside, display (sRGB-like) values out. Needs embreex for the rays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from embreex import rtcore_scene
 from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from data.recipes.tabletop.surfaces import Part, shading_normals
+from data.recipes.tabletop.surfaces import Part, joined, shading_normals
 
 _LIGHT_PLACE = np.array([-0.9, -1.25, 2.35])
 _LIGHT_SIZE = 0.42
@@ -26,6 +26,7 @@ _LIGHT_SAMPLES = 32
 _SKY_SAMPLES = 96
 _OFFSET_M = 2e-4
 _GAMMA = 2.2
+_GLOW_LIGHT = 2.0
 _BATCH = 400_000
 
 
@@ -33,7 +34,7 @@ _BATCH = 400_000
 class LitScene:
     """Everything a ray needs to know."""
 
-    tree: rtcore_scene.EmbreeScene
+    tree: EmbreeScene
     """Ray caster over all triangles."""
     faces: Int[ndarray, "face 3"]
     """Vertex rows."""
@@ -65,23 +66,17 @@ class Hits:
     """Along the unit direction, metres."""
 
 
-def light_scene(parts: Sequence[Part], part_object: Sequence[int], seed: int = 0) -> LitScene:
-    """Build the ray caster and bake the light."""
-    vertices = np.concatenate([part.mesh.vertices for part in parts]).astype(np.float32)
-    offsets = np.cumsum([0] + [len(part.mesh.vertices) for part in parts])
-    faces = np.concatenate([part.mesh.faces + shift for part, shift in zip(parts, offsets, strict=False)]).astype(
-        np.int32
-    )
-    tree = rtcore_scene.EmbreeScene()
-    TriangleMesh(tree, vertices, faces)
-    normals = shading_normals(parts)
-    light, key_share = _bake(tree, vertices.astype(float), normals, seed)
+def unlit_scene(parts: Sequence[Part], part_object: Sequence[int]) -> LitScene:
+    """The ray caster in the dark: enough for masks and distances, ready in a second."""
+    vertices, faces = joined(parts)
+    tree = EmbreeScene()
+    TriangleMesh(tree, vertices.astype(np.float32), faces.astype(np.int32))
     return LitScene(
         tree=tree,
         faces=faces,
-        normals=normals,
-        light=light,
-        key_share=key_share,
+        normals=np.zeros_like(vertices),
+        light=np.zeros_like(vertices),
+        key_share=np.zeros(len(vertices)),
         uv=np.concatenate([part.uv for part in parts]),
         face_part=np.repeat(np.arange(len(parts)), [len(part.mesh.faces) for part in parts]),
         parts=tuple(parts),
@@ -89,7 +84,19 @@ def light_scene(parts: Sequence[Part], part_object: Sequence[int], seed: int = 0
     )
 
 
-def _bake(tree: rtcore_scene.EmbreeScene, points: ndarray, normals: ndarray, seed: int) -> tuple[ndarray, ndarray]:
+def light_scene(parts: Sequence[Part], part_object: Sequence[int], seed: int = 0) -> LitScene:
+    """Build the ray caster and bake the light."""
+    dark = unlit_scene(parts, part_object)
+    points, normals = joined(parts)[0], shading_normals(parts)
+    light, key_share = _bake(dark.tree, points, normals, seed)
+    albedo = np.concatenate([_sample(part.material.texture, part.uv, part.material.repeat) for part in parts]) / 255.0
+    glow = np.repeat([part.material.glow for part in parts], [len(part.uv) for part in parts])[:, None]
+    radiance = albedo**_GAMMA * (light + glow * _GLOW_LIGHT)
+    light = light + _bounced(dark, points, normals, radiance, seed + 1)
+    return replace(dark, normals=normals, light=light, key_share=key_share)
+
+
+def _bake(tree: EmbreeScene, points: ndarray, normals: ndarray, seed: int) -> tuple[ndarray, ndarray]:
     rng = np.random.default_rng(seed)
     origins = points + _OFFSET_M * 4 * normals
     key = np.zeros(len(points))
@@ -102,33 +109,55 @@ def _bake(tree: rtcore_scene.EmbreeScene, points: ndarray, normals: ndarray, see
             _blocked(tree, origins, direction, distance), 0.0, np.clip((direction * normals).sum(1), 0, None)
         )
     key /= _LIGHT_SAMPLES
+    sky, up = _open_sky(tree, origins, normals, rng)
+    light = key[:, None] * _LIGHT_COLOUR + up[:, None] * _SKY_COLOUR + (sky - up)[:, None] * _BOUNCE_COLOUR
+    return light, key
+
+
+def _open_sky(
+    tree: EmbreeScene, origins: ndarray, normals: ndarray, rng: np.random.Generator
+) -> tuple[ndarray, ndarray]:
+    """Share of the hemisphere free of near things, and the part of it that looks up."""
+    sky, up = np.zeros(len(origins)), np.zeros(len(origins))
+    reach = np.full(len(origins), _SKY_REACH_M)
+    for direction in _hemisphere(normals, rng):
+        free = ~_blocked(tree, origins, direction, reach)
+        sky += free
+        up += free * (0.5 + 0.5 * direction[:, 2])
+    return sky / _SKY_SAMPLES, up / _SKY_SAMPLES
+
+
+def _bounced(dark: LitScene, points: ndarray, normals: ndarray, radiance: ndarray, seed: int) -> ndarray:
+    """Light that near surfaces send on: what makes shadows take colour and a lamp shine on the table."""
+    rng = np.random.default_rng(seed)
+    origins = (points + _OFFSET_M * 4 * normals).astype(np.float32)
+    face_radiance = radiance[dark.faces].mean(1)
+    gathered = np.zeros_like(radiance)
+    for direction in _hemisphere(normals, rng):
+        for start in range(0, len(origins), _BATCH):
+            rows = slice(start, start + _BATCH)
+            out = dark.tree.run(origins[rows], direction[rows].astype(np.float32), output=True)
+            near = (out["primID"] >= 0) & (out["tfar"] < _SKY_REACH_M)
+            gathered[rows][near] += face_radiance[out["primID"][near]]
+    return gathered / _SKY_SAMPLES
+
+
+def _hemisphere(normals: ndarray, rng: np.random.Generator) -> Iterator[ndarray]:
+    """Cosine-weighted directions, one per normal and round: a golden spiral turned at random for each normal."""
     tangent, bitangent = _frames(normals)
-    sky = np.zeros(len(points))
-    up = np.zeros(len(points))
+    phase, jitter = rng.random(len(normals)), rng.random(len(normals))
     for sample in range(_SKY_SAMPLES):
-        # cosine-weighted directions, stratified around the normal and turned per vertex
-        turn = 2 * np.pi * ((sample * 0.618034) % 1 + rng.random(len(points)))
-        sine = np.sqrt((sample + rng.random(len(points))) / _SKY_SAMPLES)
+        turn = 2 * np.pi * (sample * 0.618034 + phase)
+        sine = np.sqrt((sample + jitter) / _SKY_SAMPLES)
         cosine = np.sqrt(np.clip(1 - sine**2, 0, 1))
-        direction = (
+        yield (
             (sine * np.cos(turn))[:, None] * tangent
             + (sine * np.sin(turn))[:, None] * bitangent
             + cosine[:, None] * normals
         )
-        free = ~_blocked(tree, origins, direction, np.full(len(points), _SKY_REACH_M))
-        sky += free
-        up += free * (0.5 + 0.5 * direction[:, 2])
-    sky, up = sky / _SKY_SAMPLES, up / _SKY_SAMPLES
-    light = (
-        key[:, None] * _LIGHT_COLOUR
-        + up[:, None] * _SKY_COLOUR
-        + (sky - up)[:, None] * _BOUNCE_COLOUR
-        + ((1 - sky) * 0.16)[:, None] * _BOUNCE_COLOUR
-    )
-    return light, key
 
 
-def _blocked(tree: rtcore_scene.EmbreeScene, origins: ndarray, directions: ndarray, reach: ndarray) -> ndarray:
+def _blocked(tree: EmbreeScene, origins: ndarray, directions: ndarray, reach: ndarray) -> ndarray:
     result = np.empty(len(origins), bool)
     for start in range(0, len(origins), _BATCH):
         part = slice(start, start + _BATCH)
@@ -184,7 +213,7 @@ def shade(scene: LitScene, hits: Hits, directions: ndarray, points: ndarray) -> 
             * (key[rows] > 0.02)
             * np.clip(key[rows] * 3, 0, 1)
         )
-        result[rows] = albedo * (light[rows] + material.glow * 2.0) + highlight[:, None] * _LIGHT_COLOUR
+        result[rows] = albedo * (light[rows] + material.glow * _GLOW_LIGHT) + highlight[:, None] * _LIGHT_COLOUR
     colour[valid] = result
     return colour
 

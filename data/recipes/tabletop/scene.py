@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import trimesh
 
-from data.recipes.tabletop import objects_desk as desk
-from data.recipes.tabletop import objects_kitchen as kitchen
-from data.recipes.tabletop.surfaces import Material, Part, Parts, box, flat, moved, placement
+from data.recipes.tabletop import food, furnishings, kitchenware, packages, toys
+from data.recipes.tabletop import printed_faces as faces
+from data.recipes.tabletop.surfaces import Material, Part, Parts, box, flat, joined, moved, placement
 from data.recipes.tabletop.textures import gingham, glaze, wallpaper, wood
 
 TABLE_HEIGHT_M = 0.74
@@ -33,42 +33,69 @@ class SceneObject:
     """Phrases that can only be told from where the telling side is seen."""
 
 
+_PALETTE = ((226, 52, 44), (250, 250, 246), (36, 92, 190), (250, 204, 46), (250, 250, 246), (46, 150, 84))
+_TULIPS = ((222, 48, 64), (250, 190, 60), (240, 120, 170), (222, 48, 64), (252, 236, 214), (250, 190, 60))
+
+
+def _lying_book() -> Parts:
+    upright = packages.book(faces.star_cover(), cloth=(122, 36, 58), size=(0.135, 0.03, 0.185), seed=22)
+    return moved(upright, placement(offset=(0, 0.0925, 0.015), tilt=-90))
+
+
+def _vase_of_tulips() -> Parts:
+    flowers = furnishings.bouquet(_TULIPS, height=0.13, spread=0.062, seed=5)
+    holder = furnishings.vase((240, 236, 224), figure=(38, 84, 160), height=0.15, seed=6)
+    return *holder, *moved(flowers, placement(offset=(0, 0, 0.132)))
+
+
 # name, kind, builder, (x, y) on the table, yaw in degrees, lift above the table, phrases, phrases told by one side
 _PLAN = (
-    ("cereal box", "box", kitchen.cereal_box, (-0.20, 0.24), 14, 0.0, ("tall yellow box", "yellow cardboard box"),
-     ("cereal", "box with a bowl of cereal on it", "breakfast cereal")),
-    ("milk carton", "carton", kitchen.milk_carton, (-0.02, 0.27), -12, 0.0, ("white and blue carton", "gable-top carton"),
-     ("milk", "carton with a cow on it", "picture of a cow")),
-    ("fish book", "book", desk.fish_book, (0.33, 0.20), -38, 0.0, ("standing blue book", "upright book"),
-     ("book with a fish on the cover", "picture of a fish", "the fish")),
-    ("star book", "book", desk.star_book, (-0.37, -0.17), 28, 0.0, ("lying red book", "book lying flat"),
-     ("book with a star on the cover", "the star")),
-    ("tea tin", "tin", kitchen.tea_tin, (0.15, 0.25), 24, 0.0, ("green tin", "round green can"),
-     ("tea", "tin with leaves on its label")),
-    ("framed photo", "picture frame", desk.picture_frame, (-0.43, 0.10), 62, 0.0, ("wooden picture frame", "photo frame"),
-     ("photo of a sailing boat", "picture of the sea", "sailing boat")),
-    ("alarm clock", "clock", desk.alarm_clock, (0.45, -0.02), -72, 0.0, ("red twin-bell clock", "thing with two brass bells"),
-     ("clock", "clock dial", "what shows the time")),
-    ("red mug", "mug", lambda: kitchen.mug((196, 44, 40)), (-0.14, -0.29), 40, 0.0, ("red cup",), ()),
-    ("blue mug", "mug", lambda: kitchen.mug((44, 92, 176)), (0.36, -0.20), 130, 0.0, ("blue cup",), ()),
-    ("plate", "plate", kitchen.plate, (0.12, -0.24), 0, 0.0, ("white plate with blue rings", "dish under the doughnut"), ()),
-    ("doughnut", "doughnut", kitchen.doughnut, (0.12, -0.24), 20, 0.007, ("iced doughnut", "pink pastry with sprinkles"), ()),
-    ("fruit bowl", "bowl", kitchen.bowl, (0.02, 0.02), 0, 0.0, ("bowl with diamonds", "patterned bowl"), ()),
-    ("red apple", "apple", lambda: kitchen.apple((186, 30, 34), (222, 88, 50), seed=1), (0.056, -0.012), 30, 0.018,
-     (), ()),
-    ("green apple", "apple", lambda: kitchen.apple((136, 178, 52), (178, 200, 84), seed=2), (-0.02, 0.056), 150, 0.018,
-     (), ()),
-    ("yellow apple", "apple", lambda: kitchen.apple((232, 186, 62), (226, 108, 58), seed=3), (-0.026, -0.026), 260, 0.018,
-     (), ()),
-    ("banana", "banana", kitchen.banana, (-0.30, -0.02), 70, 0.0, ("yellow curved fruit",), ()),
-    ("teapot", "teapot", kitchen.teapot, (0.26, 0.02), 205, 0.0, ("orange pot with a spout", "pot for tea"), ()),
-    ("green bottle", "bottle", kitchen.bottle, (-0.30, 0.33), 0, 0.0, ("bottle with a cork", "wine bottle"), ()),
-    ("table lamp", "lamp", desk.table_lamp, (0.45, 0.33), 0, 0.0, ("lamp with a linen shade", "what gives light"), ()),
-    ("potted plant", "plant", desk.potted_plant, (-0.50, 0.33), 0, 0.0, ("house plant", "plant in a clay pot"), ()),
-    ("candle", "candle", desk.candle, (-0.02, -0.36), 0, 0.0, ("purple candle", "lit candle"), ()),
-    ("red die", "die", lambda: desk.die((200, 34, 36)), (0.27, -0.36), 25, 0.0, ("red dice", "red cube with dots"), ()),
-    ("blue die", "die", lambda: desk.die((40, 84, 180)), (0.345, -0.335), -20, 0.0, ("blue dice", "blue cube with dots"), ()),
-    ("beach ball", "ball", desk.beach_ball, (-0.50, -0.36), 0, 0.0, ("colourful ball", "ball with wedges"), ()),
+    ("cereal box", "box", lambda: packages.printed_box(faces.cereal_face(), size=(0.15, 0.055, 0.215), seed=12), (-0.20, 0.24), 14, 0.0,
+     ("cardboard box", "tall rectangular box"), ("cereal", "box with a bowl of cereal on it", "breakfast cereal")),
+    ("milk carton", "carton", lambda: packages.gable_carton(faces.cow_face(), height=0.185, seed=13), (0.15, 0.27), -14, 0.0,
+     ("white and blue carton", "carton with a folded top"), ("milk", "carton with a cow on it", "picture of a cow")),
+    ("fish book", "book", lambda: packages.book(faces.fish_cover(), cloth=(26, 92, 138), seed=21), (0.44, -0.20), 62, 0.0,
+     ("standing blue book", "upright book"), ("book with a fish on the cover", "picture of a fish", "orange fish")),
+    ("star book", "book", _lying_book, (-0.39, -0.19), 24, 0.0,
+     ("lying red book", "book lying flat", "book with a star on the cover"), ()),
+    ("tea tin", "tin", lambda: packages.tea_tin(seed=14), (-0.03, 0.30), 160, 0.0,
+     ("green tin", "round green can"), ("tin of tea", "tin with leaves on its label")),
+    ("framed photo", "picture frame", lambda: packages.photo_frame(faces.sea_photo(), size=(0.19, 0.145), seed=24), (-0.43, 0.12), 58, 0.0,
+     ("picture frame", "photo frame"), ("photo of a sailing boat", "picture of the sea", "sailing boat")),
+    ("alarm clock", "clock", lambda: furnishings.alarm_clock((206, 60, 56), radius=0.058, depth=0.048, seed=25), (0.47, 0.05), -66, 0.0,
+     ("red round thing with two bells", "twin-bell clock"), ("clock dial", "what shows the time", "dial with numbers")),
+    ("red mug", "mug", lambda: kitchenware.mug((196, 44, 40), seed=3), (-0.14, -0.27), 40, 0.0, ("red cup", "plain red mug"), ()),
+    ("blue mug", "mug", lambda: kitchenware.mug((44, 92, 176), stripe=(240, 236, 220), seed=4), (0.27, -0.17), 20, 0.0,
+     ("blue cup", "mug with white stripes"), ()),
+    ("plate", "plate", lambda: kitchenware.plate((246, 244, 238), rim=(58, 96, 168), seed=5), (0.09, -0.26), 0, 0.0,
+     ("white plate with blue rings", "dish under the doughnut"), ()),
+    ("doughnut", "doughnut", lambda: food.doughnut(seed=9), (0.09, -0.26), 20, 0.006,
+     ("iced doughnut", "pink pastry with sprinkles"), ()),
+    ("fruit bowl", "bowl", lambda: kitchenware.bowl((38, 100, 160), seed=6), (0.02, 0.02), 0, 0.0,
+     ("bowl with diamonds", "patterned bowl"), ()),
+    ("red apple", "apple", lambda: food.apple((186, 30, 34), blush=(222, 88, 50), seed=1), (0.069, 0.008), 30, 0.021,
+     ("red fruit",), ()),
+    ("green apple", "apple", lambda: food.apple((136, 178, 52), blush=(178, 200, 84), seed=2), (0.006, 0.068), 150, 0.021,
+     ("green fruit",), ()),
+    ("yellow apple", "apple", lambda: food.apple((236, 190, 62), blush=(232, 140, 60), seed=3), (-0.015, -0.018), 260, 0.021,
+     ("yellow round fruit",), ()),
+    ("banana", "banana", lambda: food.banana(seed=8), (-0.19, -0.04), 75, 0.0, ("yellow curved fruit",), ()),
+    ("teapot", "teapot", lambda: kitchenware.teapot((226, 120, 52), seed=15), (0.26, 0.03), 205, 0.0,
+     ("orange pot with a spout", "pot for tea"), ()),
+    ("green bottle", "bottle", lambda: kitchenware.bottle((34, 110, 66), seed=16), (-0.33, 0.37), 0, 0.0,
+     ("bottle with a cork", "wine bottle"), ()),
+    ("table lamp", "lamp", lambda: furnishings.table_lamp((52, 96, 112), seed=27), (0.46, 0.34), 0, 0.0,
+     ("lamp with a linen shade", "lamp on a thin stem"), ()),
+    ("potted plant", "plant", lambda: furnishings.potted_plant(seed=30), (-0.50, 0.33), 0, 0.0,
+     ("house plant", "plant in a clay pot"), ()),
+    ("vase of tulips", "vase", _vase_of_tulips, (0.27, 0.37), 15, 0.0, ("flowers in a vase", "bunch of tulips"), ()),
+    ("candle", "candle", lambda: furnishings.candle((150, 92, 160), (206, 168, 84), seed=31), (-0.03, -0.40), 0, 0.0,
+     ("purple candle", "burning candle"), ()),
+    ("red die", "die", lambda: toys.die((200, 34, 36), size=0.048), (0.28, -0.38), 25, 0.0, ("red dice", "red cube with dots"), ()),
+    ("blue die", "die", lambda: toys.die((40, 84, 180), size=0.048), (0.355, -0.36), -20, 0.0, ("blue dice", "blue cube with dots"), ()),
+    ("rubber duck", "duck", lambda: toys.rubber_duck(seed=32), (-0.27, -0.37), 35, 0.0, ("yellow duck", "bath toy"), ()),
+    ("beach ball", "ball", lambda: toys.beach_ball(_PALETTE, radius=0.072), (-0.47, -0.37), 0, 0.0,
+     ("colourful ball", "ball with wedges"), ()),
 )  # fmt: skip
 
 
@@ -92,9 +119,11 @@ def tabletop_objects() -> tuple[SceneObject, ...]:
 
 def tabletop_meshes() -> dict[str, trimesh.Trimesh]:
     """One mesh per named object, metres, world frame (z up): the ground truth for extracted meshes."""
-    return {
-        thing.name: trimesh.util.concatenate([part.mesh.copy() for part in thing.parts]) for thing in tabletop_objects()
-    }
+    meshes = {}
+    for thing in tabletop_objects():
+        vertices, faces = joined(thing.parts)
+        meshes[thing.name] = trimesh.Trimesh(vertices, faces, process=True)
+    return meshes
 
 
 def surroundings() -> tuple[Part, ...]:
@@ -116,8 +145,8 @@ def surroundings() -> tuple[Part, ...]:
     boards = np.tile(wood((158, 128, 98), (112, 84, 60), planks=6, seed=53), (2, 2, 1))
     floor = flat((-2.2, 2.2, 0), (4.4, 0, 0), (0, -4.4, 0), Material(texture=boards, gloss=0.1), step=0.05)
     papers = [
-        wallpaper((222, 206, 178), (150, 170, 130), seed=54),
-        wallpaper((170, 192, 200), (118, 146, 160), seed=55),
+        wallpaper((212, 196, 168), (168, 178, 142), (198, 140, 100), seed=54),
+        wallpaper((170, 192, 200), (128, 156, 172), (222, 214, 196), seed=55),
     ]
     walls = []
     for turn in range(4):
@@ -130,3 +159,13 @@ def surroundings() -> tuple[Part, ...]:
         for turn in range(4)
     ]
     return *table, spread, *legs, floor, *walls, *boards_low
+
+
+def everything(objects: tuple[SceneObject, ...]) -> tuple[list[Part], list[int]]:
+    """Parts of the surroundings and of all objects, and the instance id of each part."""
+    around = surroundings()
+    parts, numbers = list(around), [0] * len(around)
+    for thing in objects:
+        parts += thing.parts
+        numbers += [thing.number] * len(thing.parts)
+    return parts, numbers

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import trimesh
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from numpy import ndarray
 
 STEP_M = 0.006
@@ -129,8 +129,8 @@ def box(
         "bottom": ((-x, -y, 0), (2 * x, 0, 0), (0, 2 * y, 0)),
     }
     return tuple(
-        flat(*frame, faces[side] if side in faces else faces["other"], step=step, telling=side in telling)
-        for side, frame in frames.items()
+        flat(corner, right, down, faces[side] if side in faces else faces["other"], step=step, telling=side in telling)
+        for side, (corner, right, down) in frames.items()
     )
 
 
@@ -187,7 +187,9 @@ def ball_part(radius: float, material: Material, *, stretch: Sequence[float] = (
     return part.moved(np.diag([*stretch, 1.0]))
 
 
-def smooth_curve(points: Sequence[Sequence[float]], count: int = 24) -> Float[ndarray, "point axis"]:
+def smooth_curve(
+    points: Sequence[Sequence[float] | ndarray] | ndarray, count: int = 24
+) -> Float[ndarray, "point axis"]:
     """A Catmull-Rom curve through the points."""
     knots = np.asarray(points, float)
     padded = np.concatenate([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
@@ -198,11 +200,16 @@ def smooth_curve(points: Sequence[Sequence[float]], count: int = 24) -> Float[nd
     return 0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
 
 
+def joined(parts: Sequence[Part]) -> tuple[Float[ndarray, "vertex 3"], Int[ndarray, "face 3"]]:
+    """Vertices and faces of all parts in order, nothing merged."""
+    offsets = np.cumsum([0] + [len(part.mesh.vertices) for part in parts])
+    faces = [part.mesh.faces + shift for part, shift in zip(parts, offsets, strict=False)]
+    return np.concatenate([part.mesh.vertices for part in parts]).astype(float), np.concatenate(faces).astype(np.int64)
+
+
 def shading_normals(parts: Sequence[Part], crease_degrees: float = 40.0) -> Float[ndarray, "vertex 3"]:
     """Unit normals of all vertices in order, smoothed over seams but not over creases."""
-    vertices = np.concatenate([part.mesh.vertices for part in parts])
-    offsets = np.cumsum([0] + [len(part.mesh.vertices) for part in parts])
-    faces = np.concatenate([part.mesh.faces + offset for part, offset in zip(parts, offsets, strict=False)])
+    vertices, faces = joined(parts)
     corners = vertices[faces]
     area_normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     own = np.zeros_like(vertices)

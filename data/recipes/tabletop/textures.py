@@ -83,19 +83,20 @@ def diamond_border(ground: Colour, figure: Colour, accent: Colour, *, size: tupl
     return picture_of(picture)
 
 
-def wallpaper(ground: Colour, figure: Colour, *, size: int = 256, count: int = 2, seed: int = 0) -> Picture:
-    """Soft leaves on a plain ground in half-drop repeat."""
+def wallpaper(
+    ground: Colour, figure: Colour, accent: Colour, *, size: int = 256, count: int = 2, seed: int = 0
+) -> Picture:
+    """Five-petalled blossoms between soft stripes, in half-drop repeat."""
     v, u = np.mgrid[0:size, 0:size] / size * count
-    column = np.floor(u)
-    leaf = np.zeros((size, size))
-    for turn in (-0.6, 0.6):
-        x, y = u % 1 - 0.5, (v + 0.5 * (column % 2)) % 1 - 0.5
-        along, across = x * np.sin(turn) + (y + 0.16) * np.cos(turn), x * np.cos(turn) - (y + 0.16) * np.sin(turn)
-        blade = 1 - (np.abs(across) / (0.11 * np.sqrt(np.clip(1 - ((along - 0.14) / 0.3) ** 2, 1e-6, 1)))) ** 2
-        leaf = np.maximum(leaf, np.clip(blade * 3, 0, 1) * (np.abs(along - 0.14) < 0.3))
-    mottle = 2.5 * smooth_noise(size, size, size / 10, seed)
-    mix = leaf[..., None]
-    return picture_of(np.asarray(ground, float) * (1 - mix) + np.asarray(figure, float) * mix + mottle[..., None])
+    x, y = u % 1 - 0.5, (v + 0.5 * (np.floor(u) % 2)) % 1 - 0.5
+    reach, angle = np.hypot(x, y), np.arctan2(y, x)
+    petal = np.clip((0.2 + 0.075 * np.cos(5 * angle + np.pi / 2) - reach) * 40, 0, 1)[..., None]
+    heart = np.clip((0.07 - reach) * 40, 0, 1)[..., None]
+    stripe = np.clip((np.abs(x) - 0.4) * 30, 0, 1)[..., None] * 0.35
+    paper = np.asarray(ground, float) * (1 - stripe) + np.asarray(figure, float) * stripe
+    paper = paper * (1 - petal) + np.asarray(figure, float) * petal
+    paper = paper * (1 - heart) + np.asarray(accent, float) * heart
+    return picture_of(paper + 2.5 * smooth_noise(size, size, size / 10, seed)[..., None])
 
 
 def speckled(colour: Colour, blush: Colour, *, seed: int, size: tuple[int, int] = (160, 192)) -> Picture:

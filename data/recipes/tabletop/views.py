@@ -14,7 +14,7 @@ from data.recipes.tabletop.scene import TABLE_HEIGHT_M
 SIDE_PIXELS = 256
 FOCAL_PIXELS = 300.0
 _SUPERSAMPLING = 4
-_CLOSE_TARGETS = ((-0.25, 0.15), (0.2, 0.2), (0.35, -0.1), (0.0, 0.0), (-0.3, -0.2), (0.15, -0.25))
+_CLOSE_TARGETS = ((-0.25, 0.15), (0.0, 0.0), (0.2, 0.2), (0.35, -0.1), (-0.3, -0.2), (0.15, -0.25))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ def tabletop_views() -> tuple[View, ...]:
     for place in range(16):
         x, y = _CLOSE_TARGETS[place % len(_CLOSE_TARGETS)]
         target = np.array([x, y, TABLE_HEIGHT_M + 0.07])
-        views.append((_eye(target, 0.78, 30.0 if place % 2 else 16.0, 2 * np.pi * (place + 0.5) / 16), target))
+        views.append((_eye(target, 0.86, 30.0 if place % 2 else 16.0, 2 * np.pi * (place + 0.5) / 16), target))
     # a step that is coprime with the number of views interleaves rings and close views in the sorted names
     order = [(17 * place) % len(views) for place in range(len(views))]
     return tuple(
