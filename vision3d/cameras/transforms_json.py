@@ -33,8 +33,9 @@ def read_transforms(path: str | Path) -> PosedPhotos:
     """The views of a transforms file, or of the transforms.json in a folder.
 
     Intrinsics may be shared or stand in each frame; a focal length may be given as `camera_angle_x`; a missing size is
-    read from the photo; `ply_file_path` (or a `points3D.ply` beside the file) becomes the point cloud. Where the file
-    lists `train_filenames`, all other views are held out; else those in `test_filenames` and `val_filenames` are.
+    read from the photo. `ply_file_path` (or a `points3D.ply` beside the file) becomes the point cloud; a named one that
+    is not there is warned of. Where the file lists `train_filenames`, all other views are held out; else those in
+    `test_filenames` and `val_filenames` are.
 
     A view has the name of its file without a leading `images/` or `images_N/`, so that it is called the same in every
     resolution and in a COLMAP model of the same scene.
@@ -175,7 +176,11 @@ def _held_out(content: dict[str, Any], names: Sequence[str], file: Path) -> list
 def _points(content: dict[str, Any], file: Path) -> PointCloud | None:
     stated = content.get("ply_file_path")
     if stated:
-        return read_point_cloud(file.parent / str(stated))
+        named = file.parent / str(stated)
+        if named.is_file():
+            return read_point_cloud(named)
+        _log.warning("%s: its point cloud %s is missing; the scene is read without points", file, named)
+        return None
     beside = file.parent / "points3D.ply"
     if beside.is_file():
         _log.info("%s names no point cloud; taking %s beside it", file.name, beside.name)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from tests.vision3d.cameras.small_scenes import (
     IDENTITY,
     frame,
-    gradient,
     random_points,
     refused,
     rotations,
@@ -163,6 +162,26 @@ def test_the_file_s_own_split_is_kept(tmp_path: Path) -> None:
     assert split_scene(tmp_path) == ()
     assert split_scene(tmp_path, test_filenames=["./images/b.png"]) == ("b",)
     assert split_scene(tmp_path, test_filenames=["images/b.png"], val_filenames=["images/c.png"]) == ("b", "c")
+    assert split_scene(tmp_path, train_filenames=["images/a.png"], val_filenames=["images/c.png"]) == ("b", "c")
+
+
+def test_a_split_that_is_no_list_is_refused(tmp_path: Path) -> None:
+    write_photo(tmp_path / "a.png")
+    file = write_transforms(tmp_path, [frame("a.png")], fl_x=40, w=32, h=24, test_filenames="a.png")
+    with refused(CameraFileError, str(file), "test_filenames"):
+        read_transforms(file)
+
+
+def test_views_are_called_the_same_in_every_resolution(tmp_path: Path) -> None:
+    for folder in ("images", "images_2", "images_2/left"):
+        write_photo(tmp_path / folder / "a.png")
+    named = {"images/a.png": "a.png", "./images_2/a.png": "a.png", "images_2/left/a.png": "left/a.png"}
+    for stated, name in named.items():
+        ("images/a.png", "a.png"),
+        ("./images_2/a.png", "a.png"),
+        ("images_2/left/a.png", "left/a.png"),
+    ):
+        assert read_transforms(write_transforms(tmp_path, [frame(stated)])).cameras.names == (name,)
 
 
 def test_a_folder_with_one_file_of_another_name_is_read(tmp_path: Path) -> None:
@@ -299,10 +318,20 @@ def test_an_unreadable_photo_of_unknown_size_is_refused(tmp_path: Path) -> None:
         read_transforms(file)
 
 
-def test_a_missing_point_cloud_or_file_is_refused(tmp_path: Path) -> None:
-    write_photo(tmp_path / "a.png", gradient())
+def test_a_missing_point_cloud_is_said_and_a_damaged_one_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_photo(tmp_path / "a.png")
     file = write_transforms(tmp_path, [frame("a.png")], fl_x=40, w=32, h=24, ply_file_path="cloud.ply")
+    with caplog.at_level(logging.WARNING):
+        assert read_transforms(file).points is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "cloud.ply" in caplog.text
+    (tmp_path / "cloud.ply").write_bytes(b"ply")
     with refused(CameraFileError, "cloud.ply"):
         read_transforms(file)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with refused(CameraFileError, "other.json"):
         read_transforms(tmp_path / "other.json")
