@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -21,7 +22,7 @@ from tests.vision3d.cameras.small_scenes import (
     refused,
     write_photo,
 )
-from vision3d.cameras.distortion import distort_points
+from vision3d.cameras.distortion import distort_points, undistort
 from vision3d.cameras.load_photos import load_photos
 from vision3d.cameras.posed_photos import PosedPhotos
 from vision3d.errors import ImageFileError, InvalidInputError
@@ -97,6 +98,19 @@ def test_points_project_onto_their_dots_after_undistortion_and_reduction(tmp_pat
         for target in targets:
             found = dot_centroid(photos.images[0].numpy(), target, reach)
             assert np.abs(found - target).max() < 0.05
+
+
+def test_halved_views_are_undistorted_at_full_size(tmp_path: Path) -> None:
+    """Noise shows any resampling in between: full size, lens removed, then 2x2 averages (cv2's area reduction)."""
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+    posed = posed_photo(write_photo(tmp_path / "a.png", noise), 64, 48, focal=60.0)
+    posed = replace(posed, distortion=torch.tensor([[-0.1, 0.02, 0.001, 0.0]]))
+    straight, pinhole = undistort(
+        noise, posed.cameras.intrinsics[0].double().numpy(), posed.distortion[0].double().numpy()
+    )
+    photos = load_photos(posed, max_side=32)
+    assert np.array_equal(photos.images[0].numpy(), cv2.resize(straight, (32, 24), interpolation=cv2.INTER_AREA))
+    assert np.allclose(photos.cameras.intrinsics[0, :2].numpy(), pinhole[:2] / 2, rtol=1e-6)
 
 
 def test_a_photo_stored_smaller_than_its_camera_says_scales_the_intrinsics(

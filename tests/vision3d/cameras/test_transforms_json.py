@@ -173,14 +173,9 @@ def test_a_split_that_is_no_list_is_refused(tmp_path: Path) -> None:
 
 
 def test_views_are_called_the_same_in_every_resolution(tmp_path: Path) -> None:
-    for folder in ("images", "images_2", "images_2/left"):
-        write_photo(tmp_path / folder / "a.png")
     named = {"images/a.png": "a.png", "./images_2/a.png": "a.png", "images_2/left/a.png": "left/a.png"}
     for stated, name in named.items():
-        ("images/a.png", "a.png"),
-        ("./images_2/a.png", "a.png"),
-        ("images_2/left/a.png", "left/a.png"),
-    ):
+        write_photo(tmp_path / stated)
         assert read_transforms(write_transforms(tmp_path, [frame(stated)])).cameras.names == (name,)
 
 
