@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from vision3d.errors import InvalidInputError
 
 _HALF = 0.5
-_ZOOM_STEP = 1.005
-_ZOOM_STEPS = 60
+_ZOOM_STEP = 1.01
+_ZOOM_STEPS = 70
+_FOLD_SAMPLES = 64
 
 
 def undistort(
@@ -39,7 +40,7 @@ def pinhole_intrinsics(
     """Intrinsics of the largest pinhole view whose pixel centres all lie inside the distorted photo.
 
     Raises:
-        InvalidInputError: the lens folds the photo over itself, so that no such view exists.
+        InvalidInputError: the lens folds most of the photo over itself, so that no such view exists.
     """
     if not distortion.any():
         return np.asarray(intrinsics, np.float64)
@@ -48,7 +49,7 @@ def pinhole_intrinsics(
     result[:2, 2] += _HALF
     middle = np.array([width, height]) / 2.0
     border = _border_centres(width, height)
-    # OpenCV looks at a coarse grid of points; strong lenses need a little more zoom than it finds
+    # OpenCV looks at a coarse grid of points and at no folds; strong lenses need more zoom than it finds
     for _ in range(_ZOOM_STEPS):
         if np.isfinite(result).all() and _sees_inside(border, result, intrinsics, distortion):
             return result
@@ -75,9 +76,13 @@ def _sees_inside(
     intrinsics: Float[np.ndarray, "3 3"],
     distortion: Float[np.ndarray, " 4"],
 ) -> bool:
-    """Whether all of these border pixels of the pinhole view lie in the distorted photo."""
-    focal, centre = np.diag(pinhole)[:2], pinhole[:2, 2]
-    bent = distort_points((pixels - centre) / focal, distortion)
+    """Whether these border pixels of the pinhole view all lie in the distorted photo, short of any fold of the lens."""
+    rays = (pixels - pinhole[:2, 2]) / np.diag(pinhole)[:2]
+    r2 = np.linspace(0.0, (rays**2).sum(1).max(), _FOLD_SAMPLES)
+    stretch = 1.0 + 3.0 * distortion[0] * r2 + 5.0 * distortion[1] * r2 * r2  # d/dr of r (1 + k1 r^2 + k2 r^4)
+    if stretch.min() <= 0.0:
+        return False
+    bent = distort_points(rays, distortion)
     source = bent * np.diag(intrinsics)[:2] + intrinsics[:2, 2]
     size = pixels.max(0) + _HALF
     return bool((source >= 0.0).all() and (source <= size).all())

@@ -273,3 +273,25 @@ def test_writing_beside_a_model_of_the_other_kind_is_refused(tmp_path: Path) -> 
     posed = written(tmp_path, binary=True)
     with refused(InvalidInputError, "cameras.bin"):
         write_colmap_model(tmp_path / "sparse" / "0", posed, binary=False)
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full when the last of three files is written: none of them appears."""
+    posed = posed_scene(tmp_path, random_cameras(2), points=random_points(3))
+    write_bytes = Path.write_bytes
+
+    def until_full(path: Path, data: bytes) -> int:
+        if "points3D" in path.name:
+            raise OSError(28, "No space left on device")
+        return write_bytes(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", until_full)
+    with pytest.raises(OSError, match="No space left"):
+        write_colmap_model(tmp_path / "model", posed)
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_writing_over_a_file_is_refused(tmp_path: Path) -> None:
+    posed = posed_scene(tmp_path, random_cameras(1))
+    with refused(InvalidInputError, "0.png"):
+        write_colmap_model(tmp_path / "images" / "0.png", posed)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.vision3d.cameras.small_scenes import dot_centroid, draw_dots, gradient
+from tests.vision3d.cameras.small_scenes import dot_centroid, draw_dots, gradient, refused
 from vision3d.cameras.distortion import distort_points, pinhole_intrinsics, undistort, undistort_image
+from vision3d.errors import InvalidInputError
 
 WIDTH, HEIGHT = 320, 240
 INTRINSICS = np.array([[300.0, 0, 163.0], [0, 310.0, 118.0], [0, 0, 1]])
@@ -68,7 +71,7 @@ def test_no_pixel_comes_from_outside_the_photo(distortion: np.ndarray) -> None:
     rays = (pixels - pinhole[:2, 2]) / [pinhole[0, 0], pinhole[1, 1]]
     source = to_pixels(distort_points(rays, distortion), INTRINSICS)
     reach = np.maximum(0.5 - source, source - (np.array([WIDTH, HEIGHT]) - 0.5)).max()
-    assert reach < 0.05  # pixels; what remains is OpenCV's search on a coarse grid
+    assert reach < 0.05  # pixels; the tolerance of the reader's own check
     assert reach > -6  # and the view is no smaller than it must be
 
 
@@ -89,3 +92,42 @@ def test_without_distortion_nothing_changes() -> None:
 
 def test_a_grey_channel_keeps_its_axis() -> None:
     assert undistort(gradient()[..., :1], INTRINSICS, LENSES["barrel"])[0].shape == (24, 32, 1)
+
+
+@given(
+    k1=st.floats(-0.3, 0.3),
+    k2=st.floats(-0.05, 0.1),
+    tangential=st.floats(-0.01, 0.01),
+    focal=st.floats(0.6, 2.0),
+    shift=st.floats(-0.03, 0.03),
+)
+def test_no_lens_makes_a_view_reach_outside_the_photo(
+    k1: float, k2: float, tangential: float, focal: float, shift: float
+) -> None:
+    """Every border pixel of the new view has its centre on the photo, also where OpenCV's own search misses a bow."""
+    lens = np.array([k1, k2, tangential, -tangential])
+    intrinsics = np.array([[focal * 200, 0, 100 + shift * 200], [0, focal * 200, 60 - shift * 120], [0, 0, 1]])
+    pinhole = pinhole_intrinsics(intrinsics, lens, 200, 120)
+    sides = np.stack(np.meshgrid(np.arange(200) + 0.5, np.arange(120) + 0.5), -1)
+    border = np.concatenate([sides[0], sides[-1], sides[:, 0], sides[:, -1]])
+    rays = (border - pinhole[:2, 2]) / [pinhole[0, 0], pinhole[1, 1]]
+    source = to_pixels(distort_points(rays, lens), intrinsics)
+    assert (source >= 0).all()
+    assert (source <= [200, 120]).all()
+
+
+@pytest.mark.parametrize(("k1", "focal"), [(-2.0, 300.0), (-0.5, 100.0)])
+def test_of_a_lens_that_folds_only_the_part_before_the_fold_is_seen(k1: float, focal: float) -> None:
+    """r (1 + k1 r²) grows up to r² = -1 / (3 k1) and turns back there; the view ends just before, in its corners."""
+    intrinsics = np.array([[focal, 0, 100], [0, focal, 100], [0, 0, 1]])
+    pinhole = pinhole_intrinsics(intrinsics, np.array([k1, 0.0, 0.0, 0.0]), 200, 200)
+    corner = 99.5 * math.sqrt(2) / pinhole[0, 0]
+    fold = math.sqrt(-1 / (3 * k1))
+    assert 0.98 * fold < corner < fold
+
+
+def test_a_lens_that_folds_almost_the_whole_photo_is_refused() -> None:
+    """r (1 - 5 r²) turns back at r = 0.26, but the corners of this photo lie at r = 1.25."""
+    intrinsics = np.array([[16.0, 0, 16], [0, 16.0, 12], [0, 0, 1]])
+    with refused(InvalidInputError, "k1=-5", "focal length 16", "32x24"):
+        undistort(gradient(), intrinsics, np.array([-5.0, 0.0, 0.0, 0.0]))

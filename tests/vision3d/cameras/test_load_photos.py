@@ -271,6 +271,27 @@ def test_a_photo_that_does_not_fit_its_camera_is_refused_with_both_sizes(tmp_pat
         load_photos(posed_photo(photo, 24, 32))
 
 
+@pytest.mark.parametrize(("stored", "fits"), [((33, 25), True), ((33, 24), True), ((33, 27), False), ((64, 45), False)])
+def test_reduced_photos_may_be_off_by_the_rounding_of_one_pixel(
+    stored: tuple[int, int], fits: bool, tmp_path: Path
+) -> None:
+    """A third of 100x75 is 33.3x25; 64 wide would be 48 high."""
+    photo = write_photo(tmp_path / "a.png", gradient(*stored))
+    if fits:
+        found = load_photos(posed_photo(photo, 100, 75, focal=100.0)).cameras
+        assert found.uniform_size == stored
+        assert torch.allclose(found.intrinsics[0].diag(), torch.tensor([stored[0], stored[1] / 0.75, 1.0]))
+    else:
+        with refused(ImageFileError, str(photo), "100x75", f"{stored[0]}x{stored[1]}"):
+            load_photos(posed_photo(photo, 100, 75))
+
+
+def test_a_lens_that_folds_the_photo_is_refused_with_its_view(tmp_path: Path) -> None:
+    posed = posed_photo(write_photo(tmp_path / "a.png"), focal=16.0)
+    with refused(ImageFileError, "a.png", "k1=-5"):
+        load_photos(replace(posed, distortion=torch.tensor([[-5.0, 0, 0, 0]])))
+
+
 def test_photos_of_different_shapes_are_refused_by_name(tmp_path: Path) -> None:
     sizes = torch.tensor([[32, 24], [24, 32], [32, 24]])
     posed = posed_scene(tmp_path, replace(random_cameras(3), image_sizes=sizes))

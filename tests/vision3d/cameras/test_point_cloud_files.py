@@ -69,6 +69,28 @@ def test_float_colours_are_taken_as_they_are(tmp_path: Path) -> None:
     assert found.colours.tolist() == [[0.25, 0.5, 1.0]]
 
 
+@pytest.mark.parametrize(
+    ("kind", "line", "expected"),
+    [
+        ("ushort", "65535 13107 0", [1.0, 0.2, 0.0]),  # 65535 = 5 * 13107
+        ("int", "255 51 0", [1.0, 0.2, 0.0]),
+        ("float", "255 51 0.5", [1.0, 0.2, 0.5 / 255]),
+        ("float", "nan 0.25 -1", [0.5, 0.25, 0.0]),
+    ],
+)
+def test_colours_of_other_scales(kind: str, line: str, expected: list[float], tmp_path: Path) -> None:
+    bands = [f"{kind} {band}" for band in ("red", "green", "blue")]
+    found = read_point_cloud(ascii_ply(tmp_path / "a.ply", [*XYZ, *bands], [f"1 2 3 {line}"]))
+    assert torch.allclose(found.colours, torch.tensor([expected]), atol=1e-7)
+
+
+@pytest.mark.parametrize("extra", ["list uchar int neighbours", "float x", "colour red"])
+def test_properties_that_cannot_be_laid_out_are_refused(extra: str, tmp_path: Path) -> None:
+    """A list has no fixed length, a name twice is ambiguous, a type nobody knows has no size."""
+    with refused(CameraFileError, "a.ply", extra.split()[-1]):
+        read_point_cloud(ascii_ply(tmp_path / "a.ply", [*XYZ, extra], ["1 2 3 4"]))
+
+
 def test_points_without_colours_are_grey(tmp_path: Path) -> None:
     assert read_point_cloud(ascii_ply(tmp_path / "a.ply", XYZ, ["1 2 3"])).colours.tolist() == [[0.5, 0.5, 0.5]]
 

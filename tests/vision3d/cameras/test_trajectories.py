@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 
@@ -50,8 +51,8 @@ def test_look_at_refuses_a_view_without_direction() -> None:
 def test_focus_is_where_the_views_meet() -> None:
     target = torch.tensor([1.0, -2, 0.5])
     found = focus_point(cameras_looking(target + ring(12, 4.0, 1.5), target))
-    # the pull of 1e-3 towards the centres moves it by about 1e-3 of their distance
-    assert torch.allclose(found, target, atol=5e-3)
+    # the pull of 1e-4 towards the centres moves it by about 1e-4 of their distance
+    assert torch.allclose(found, target, atol=1e-3)
 
 
 def test_focus_of_views_that_look_apart_lies_in_front() -> None:
@@ -113,3 +114,42 @@ def test_an_orbit_without_views_or_pixels_is_refused() -> None:
         orbit_cameras(cameras, view_count=0, width=32, height=24)
     with refused(InvalidInputError, "32x0"):
         orbit_cameras(cameras, view_count=3, width=32, height=0)
+
+
+def test_parallel_views_look_ahead() -> None:
+    """Axes that never meet: the focus lies as far ahead as the outermost camera is from the middle, 2 units."""
+    eyes = torch.tensor([[-2.0, 0, 0], [0, 0, 0], [2, 0, 0]])
+    cameras = replace(
+        cameras_looking(eyes, torch.tensor([0.0, 5, 0])),
+        world_to_camera=torch.stack([look_at(eye, eye + torch.tensor([0.0, 1, 0]), UP) for eye in eyes]),
+    )
+    assert torch.allclose(focus_point(cameras), torch.tensor([0.0, 2, 0]), atol=1e-5)
+    path = orbit_cameras(cameras, view_count=4, width=32, height=24)
+    assert (seen_at(path, torch.tensor([0.0, 2, 0]))[:, 2] > 1).all()
+
+
+def test_views_from_above_rolled_all_around_still_give_an_orbit() -> None:
+    """Eight cameras hang over a table and look down, each turned by 45 degrees: no direction is up in the photos."""
+    eyes = torch.tensor([0.0, 0, 3]) + 0.5 * ring(8, 1.0, 0.0)
+    poses = [look_at(eye, torch.zeros(3), torch.tensor([float(eye[0]), float(eye[1]), 0.0])) for eye in eyes]
+    cameras = replace(cameras_looking(eyes, torch.zeros(3)), world_to_camera=torch.stack(poses))
+    # each "up" points outwards and a little upwards; straight down they would cancel out entirely
+    path = orbit_cameras(cameras, view_count=6, width=32, height=24)
+    assert (path.camera_centres[:, 2] > 2).all()
+    assert (seen_at(path, focus_point(cameras))[:, 2] > 2).all()
+
+
+def test_cameras_of_two_sizes_with_one_angle_of_view_keep_it() -> None:
+    cameras = cameras_looking(ring(8, 3.0, 1.0), torch.zeros(3))  # f = 40 at 32x24
+    factors = torch.tensor([1.0, 2.0]).repeat(4)
+    intrinsics = cameras.intrinsics * factors[:, None, None]
+    intrinsics[:, 2, 2] = 1
+    sizes = (cameras.image_sizes * factors[:, None]).long()
+    path = orbit_cameras(replace(cameras, intrinsics=intrinsics, image_sizes=sizes), view_count=1, width=64, height=48)
+    assert path.intrinsics[0].tolist() == [[80, 0, 32], [0, 80, 24], [0, 0, 1]]
+
+
+def test_an_orbit_around_nothing_is_refused() -> None:
+    nothing = cameras_looking(ring(3, 3.0, 1.0), torch.zeros(3)).select([])
+    with refused(InvalidInputError, "0 cameras"):
+        orbit_cameras(nothing, view_count=3, width=32, height=24)
