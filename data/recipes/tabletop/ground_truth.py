@@ -15,7 +15,7 @@ from data.recipes.tabletop.views import View, intrinsics
 from vision3d.scene.bounds import oriented_box
 
 ABSENT = (
-    "scissors", "laptop", "cat", "pineapple", "wine glass", "fork", "keyboard", "sunglasses", "pizza", "headphones",
+    "scissors", "laptop", "cat", "pineapple", "microscope", "fork", "keyboard", "sunglasses", "pizza", "headphones",
     "toothbrush", "shoe", "umbrella", "guitar", "toaster", "hammer", "camera", "hat", "teddy bear", "bicycle",
 )  # fmt: skip
 CATEGORY_PHRASES = {

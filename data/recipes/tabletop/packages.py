@@ -43,9 +43,9 @@ def gable_carton(
     sides = box((width, width, shoulder), wrapper, telling=frozenset({"front"}))
     slope = [
         flat(
-            (-half, -0.004, ridge),
+            (-half, -0.002, ridge),
             (width, 0, 0),
-            (0, -half + 0.004, shoulder - ridge),
+            (0, -half + 0.002, shoulder - ridge),
             Material(texture=glaze(band, seed), gloss=0.25),
         )
     ]
@@ -54,7 +54,7 @@ def gable_carton(
     fins = moved(fin, placement(offset=(0, 0, ridge - 0.002)))
     t = np.linspace(0, 1, 10)
     across = np.linspace(-1, 1, 12)
-    y = across[None] * (half * t[:, None] + 0.004 * (1 - t[:, None]))
+    y = across[None] * (half * t[:, None] + 0.002 * (1 - t[:, None]))
     z = np.broadcast_to(ridge + (shoulder - ridge) * t[:, None], y.shape)
     gable = sheet(np.stack([np.full_like(y, half - 0.002), y, z], -1), white)
     return (*sides[:4], *slope, *fins, gable, gable.moved(placement(yaw=180)), sides[5])

@@ -214,14 +214,17 @@ def shading_normals(parts: Sequence[Part], crease_degrees: float = 40.0) -> Floa
     area_normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     own = np.zeros_like(vertices)
     np.add.at(own, faces.ravel(), np.repeat(area_normal, 3, axis=0))
-    unit = own / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-20)
+    area = np.linalg.norm(own, axis=1)
+    unit = own / np.maximum(area[:, None], 1e-20)
     _, group = np.unique(np.round(vertices * 1e6).astype(np.int64), axis=0, return_inverse=True)
     order = np.argsort(group.ravel(), kind="stable")
     starts = np.flatnonzero(np.diff(group.ravel()[order], prepend=-1))
     smooth, limit = own.copy(), np.cos(np.deg2rad(crease_degrees))
     for members in np.split(order, starts[1:]):
         if len(members) > 1:
-            agree = (unit[members] @ unit[members].T > limit) | np.eye(len(members), dtype=bool)
+            # a vertex of none but collapsed faces, as at a pole, has no normal of its own and takes the others'
+            collapsed = area[members] <= 1e-9 * area[members].max()
+            agree = (unit[members] @ unit[members].T > limit) | np.eye(len(members), dtype=bool) | collapsed[:, None]
             smooth[members] = agree @ own[members]
     return smooth / np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-20)
 
