@@ -111,6 +111,10 @@ def undistort_image(
 def distort_points(points: Float[np.ndarray, "point 2"], distortion: Float[np.ndarray, " 4"]) -> NDArray[np.float64]:
     """Distorted normalised image coordinates (x/z, y/z) of undistorted ones.
 
+    Example:
+        >>> distort_points(np.array([[0.5, 0.0]]), np.array([0.4, 0.0, 0.0, 0.0])).tolist()  # 0.5 (1 + 0.4 * 0.25)
+        [[0.55, 0.0]]
+
     Source: OpenCV's camera model without k3 and higher terms, the same as COLMAP's OPENCV.
     """
     k1, k2, p1, p2 = distortion

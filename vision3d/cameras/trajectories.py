@@ -20,6 +20,11 @@ _LEAST_UP = 0.1
 def look_at(eye: Float[Tensor, " 3"], target: Float[Tensor, " 3"], up: Float[Tensor, " 3"]) -> Float[Tensor, "4 4"]:
     """World-to-camera matrix (OpenCV axes) of a camera at `eye` that looks at `target` with `up` upwards.
 
+    Example:
+        >>> pose = look_at(torch.tensor([0.0, -2, 0]), torch.zeros(3), torch.tensor([0.0, 0, 1]))
+        >>> (pose @ torch.tensor([0.0, 0, 0, 1])).tolist()  # the target: in the middle, 2 in front
+        [0.0, 0.0, 2.0, 1.0]
+
     Raises:
         InvalidInputError: eye and target coincide, or the view is along `up`.
     """
@@ -81,10 +86,11 @@ def orbit_cameras(cameras: CameraBatch, *, view_count: int, width: int, height: 
     focus = focus_point(source)
     offsets = source.camera_centres - focus
     outwards = torch.nn.functional.normalize(offsets.mean(0), dim=0)
-    up = _mean_up(source, outwards)
     angles = torch.rad2deg(torch.acos((torch.nn.functional.normalize(offsets, dim=1) @ outwards).clamp(-1, 1)))
     turns = torch.arange(view_count) / view_count * 2 * math.pi
-    if float(torch.quantile(angles, 0.9)) < _FORWARD_FACING_SPREAD_DEGREES:
+    forward_facing = float(torch.quantile(angles, 0.9)) < _FORWARD_FACING_SPREAD_DEGREES
+    up = _mean_up(source, otherwise=-source.world_to_camera[0, 1, :3] if forward_facing else outwards)
+    if forward_facing:
         eyes = _ellipse(source.camera_centres, focus, up, turns)
     else:
         eyes = _circle(offsets, up, turns) + focus
@@ -101,10 +107,10 @@ def orbit_cameras(cameras: CameraBatch, *, view_count: int, width: int, height: 
     ).to(cameras.device)
 
 
-def _mean_up(cameras: CameraBatch, outwards: Float[Tensor, " 3"]) -> Float[Tensor, " 3"]:
-    """Mean upward direction; where the views cancel out (rolled around a downward look), away from the scene."""
+def _mean_up(cameras: CameraBatch, *, otherwise: Float[Tensor, " 3"]) -> Float[Tensor, " 3"]:
+    """Mean upward direction of the photos; `otherwise` where they are rolled all around and cancel out."""
     up = -cameras.world_to_camera[:, 1, :3].mean(0)
-    return torch.nn.functional.normalize(up if float(up.norm()) > _LEAST_UP else outwards, dim=0)
+    return torch.nn.functional.normalize(up if float(up.norm()) > _LEAST_UP else otherwise, dim=0)
 
 
 def _circle(

@@ -61,6 +61,12 @@ def test_of_several_formats_the_preferred_one_is_read_and_said(
     assert read_posed_photos(scene, camera_format="colmap").source == "colmap"
 
 
+def test_transforms_go_before_a_blender_split(tmp_path: Path) -> None:
+    scene = scene_of(tmp_path, "transforms", "blender")
+    assert detect_formats(scene) == ("transforms",)
+    assert read_posed_photos(scene, camera_format="blender").source == "blender"
+
+
 def test_a_format_nobody_knows_is_refused_with_those_there_are(tmp_path: Path) -> None:
     with refused(InvalidInputError, "'nerf'", *READERS):
         read_posed_photos(tmp_path, camera_format="nerf")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import pytest
 import torch
 
 from tests.vision3d.cameras.small_scenes import refused
@@ -128,15 +129,23 @@ def test_parallel_views_look_ahead() -> None:
     assert (seen_at(path, torch.tensor([0.0, 2, 0]))[:, 2] > 1).all()
 
 
-def test_views_from_above_rolled_all_around_still_give_an_orbit() -> None:
-    """Eight cameras hang over a table and look down, each turned by 45 degrees: no direction is up in the photos."""
-    eyes = torch.tensor([0.0, 0, 3]) + 0.5 * ring(8, 1.0, 0.0)
-    poses = [look_at(eye, torch.zeros(3), torch.tensor([float(eye[0]), float(eye[1]), 0.0])) for eye in eyes]
-    cameras = replace(cameras_looking(eyes, torch.zeros(3)), world_to_camera=torch.stack(poses))
-    # each "up" points outwards and a little upwards; straight down they would cancel out entirely
+@pytest.mark.parametrize("tilted", [False, True])
+def test_photos_rolled_all_around_still_give_an_orbit(tilted: bool) -> None:
+    """Eight cameras over a table, each turned by 45 degrees, so that no direction is up in the photos.
+
+    They look straight down, or from 72 degrees beside the vertical inwards, where "up" is away from the table.
+    """
+    eyes = torch.tensor([0.0, 0, 1]) + ring(8, 3.0 if tilted else 0.5, 0.0)
+    targets = torch.zeros(8, 3) if tilted else eyes - UP
+    rolled = torch.linalg.cross(targets - eyes, UP.expand(8, 3)) if tilted else ring(8, 1.0, 0.0)
+    poses = [look_at(*views) for views in zip(eyes, targets, rolled, strict=True)]
+    cameras = replace(cameras_looking(eyes, torch.tensor([0.0, 0, -1])), world_to_camera=torch.stack(poses))
+    assert cameras.world_to_camera[:, 1, :3].mean(0).norm() < 1e-6
     path = orbit_cameras(cameras, view_count=6, width=32, height=24)
-    assert (path.camera_centres[:, 2] > 2).all()
-    assert (seen_at(path, focus_point(cameras))[:, 2] > 2).all()
+    centres = path.camera_centres
+    assert torch.allclose(centres[:, 2], torch.tensor(1.0), atol=1e-3)
+    assert (seen_at(path, focus_point(cameras))[:, 2] > 0.9).all()
+    assert (centres[:, :2].norm(dim=1) <= (3.01 if tilted else 0.5)).all()
 
 
 def test_cameras_of_two_sizes_with_one_angle_of_view_keep_it() -> None:
