@@ -11,10 +11,9 @@ from typing import Annotated
 import tyro
 
 from vision3d.errors import Vision3DError
+from vision3d.reconstruction.fit_config import FitSceneConfig
+from vision3d.reconstruction.render_config import RenderConfig
 from vlm_bridge.errors import VlmBridgeError
-
-from vision3d.reconstruction.fit_scene import FitSceneConfig  # isort: skip
-from vision3d.reconstruction.render_run import RenderConfig  # isort: skip
 
 Output = Annotated[Path, tyro.conf.arg(aliases=["-o"])]
 
@@ -76,21 +75,35 @@ Command = Fit | Render | Convert | Doctor | Demo
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code: 0 done, 1 an error that the message explains, 130 interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    command = tyro.cli(
+    try:
+        return _run(_parse(arguments))
+    except (Vision3DError, VlmBridgeError) as error:
+        return _failed(str(error))
+    except OSError as error:
+        return _failed(f"expected files that can be read and written, found: {error}. Check the path and the disk.")
+    except ModuleNotFoundError as error:
+        return _failed(
+            f"expected the package {error.name}, found none. Run: pip install 'vision3d-medseg[vision3d]', "
+            "or `vision3d doctor` for everything that is missing."
+        )
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+
+
+def _parse(arguments: list[str] | None) -> Command:
+    return tyro.cli(
         Command,  # type: ignore[arg-type]
         prog="vision3d",
         args=arguments,
         description="3D Gaussian scenes from photos, on a laptop or a GPU.",
         config=(tyro.conf.OmitSubcommandPrefixes,),
     )
-    try:
-        return _run(command)
-    except (Vision3DError, VlmBridgeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
+
+
+def _failed(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 1
 
 
 def _run(command: Command) -> int:

@@ -17,11 +17,17 @@ from vlm_bridge.errors import VlmBridgeError
 _PACKAGES = (
     ("numba", "the CPU renderer", "vision3d"),
     ("cv2", "reading and undistorting photos", "vision3d"),
+    ("PIL", "reading photos and writing pictures", "vision3d"),
     ("scipy", "neighbour search", "vision3d"),
     ("trimesh", "meshes", "vision3d"),
+    ("zstandard", ".spz files of version 4", "vision3d"),
     ("nerfstudio", "ns-train (optional)", "nerfstudio"),
 )
-_DISTRIBUTIONS = {"cv2": "opencv-python-headless"}
+_DISTRIBUTIONS = {
+    "cv2": ("opencv-python-headless", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
+    "PIL": ("pillow",),
+}
+"""Import name -> the packages that provide it, where the names differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +81,17 @@ def _packages() -> list[Finding]:
             advice = f"pip install 'vision3d-medseg[{extra}]'"
             findings.append(_finding(module, f"missing, needed for {purpose}", optional, advice))
         else:
-            version = importlib.metadata.version(_DISTRIBUTIONS.get(module, module))
-            findings.append(_finding(module, f"{version} ({purpose})"))
+            findings.append(_finding(module, f"{_version_of(module)} ({purpose})"))
     return findings
+
+
+def _version_of(module: str) -> str:
+    for name in _DISTRIBUTIONS.get(module, (module,)):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return "found, of unknown version"
 
 
 def _gsplat() -> list[Finding]:

@@ -1,4 +1,4 @@
-"""`fit_gaussians`: a Gaussian scene fitted to posed photos, resumable, with a held-out report.
+"""`fit_gaussians`: a Gaussian scene fitted to posed photos, resumable.
 
 One step is one training view. Which view, and every random number, follow from seed and step alone, so a fit that was
 killed and resumed from a checkpoint ends in the same scene as one that ran through.
@@ -22,7 +22,7 @@ from vision3d.reconstruction.densification.densifier import Densifier, DensifySt
 from vision3d.reconstruction.fit_checkpoint import FitProgress, load_progress, save_progress
 from vision3d.reconstruction.fit_config import FitConfig
 from vision3d.reconstruction.image_metrics import ssim
-from vision3d.reconstruction.initial_scene import initial_scene
+from vision3d.reconstruction.initial_scene import focus_distance, initial_scene
 from vision3d.reconstruction.splat_parameters import Parameters, make_optimisers, parameters_of, scene_of
 from vision3d.rendering.catalogue import choose_renderer
 from vision3d.rendering.render_views import RenderedViews, render_views
@@ -69,7 +69,7 @@ def fit_gaussians(
     """
     views = _training_views(photos, train, config, torch.device(device))
     renderer = choose_renderer(device)
-    extent = scene_scale(views.cameras.camera_centres)
+    extent = scene_scale(views.cameras.camera_centres) or focus_distance(views.cameras)
     progress = _start(views, points, config, extent, run)
     densifier = make_densifier(
         config.densifier, (config.mcmc, config.default), steps=config.steps, seed=config.seed, scene_scale=extent
@@ -81,14 +81,15 @@ def fit_gaussians(
             error = _train_step(progress, views, renderer, densifier, step, config, extent)
             smoothed = error if smoothed == 0.0 else 0.98 * smoothed + 0.02 * error
             bar.update()
-            if step % _PROGRESS_EVERY == 0:
+            done = step + 1
+            if done % _PROGRESS_EVERY == 0 or done == config.steps:
                 decibel = -10.0 * torch.log10(torch.tensor(max(smoothed, 1e-12))).item()
                 count = len(progress.parameters["means"])
                 bar.set_postfix(psnr=f"{decibel:.2f}", gaussians=count, refresh=False)
                 if run is not None:
-                    run.log_metrics(step, train_psnr=decibel, gaussians=count)
-            if run is not None and (step + 1) % config.checkpoint_every == 0 and step + 1 < config.steps:
-                save_progress(run, progress, densifier, step + 1)
+                    run.log_metrics(done, train_psnr=decibel, gaussians=count)
+            if run is not None and done % config.checkpoint_every == 0 and done < config.steps:
+                save_progress(run, progress, densifier, done)
     return scene_of(progress.parameters).detach().to("cpu")
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import os
 import resource
+import shutil
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any
 
 import torch
-import tyro
 
 from vision3d.cameras.camera_files import StoredCameras, save_cameras
 from vision3d.cameras.catalogue import read_posed_photos
@@ -20,39 +22,26 @@ from vision3d.cameras.posed_photos import Photos, PosedPhotos
 from vision3d.cameras.split_views import ViewSplit, split_views
 from vision3d.errors import InvalidInputError, RunFolderError
 from vision3d.reconstruction.evaluate_views import ViewScore, evaluate_views, mean_scores
-from vision3d.reconstruction.fit_config import FitConfig
+from vision3d.reconstruction.fit_config import FitSceneConfig
 from vision3d.reconstruction.fit_gaussians import fit_gaussians
-from vision3d.reconstruction.previews import write_previews
-from vision3d.reconstruction.report_page import write_report_page
+from vision3d.reconstruction.image_metrics import SSIM_WINDOW
+from vision3d.reconstruction.previews import PREVIEW_FOLDER, write_previews
+from vision3d.reconstruction.report_page import PAGE_NAME, write_report_page
 from vision3d.rendering.renderer import RasterOptions
 from vision3d.scene.catalogue import write_splats
 from vision3d.scene.gaussian_scene import GaussianScene
 from vlm_bridge.atomic_write import write_text_whole
+from vlm_bridge.errors import RunFolderError as VlmRunFolderError
+from vlm_bridge.file_hashes import tensors_sha256
 from vlm_bridge.runs.run_folder import CONFIG_NAME, RunFolder, create_run, resume_run
+from vlm_bridge.runs.run_record import to_json_value
 
 _log = logging.getLogger(__name__)
 SCENE_NAME = "scene.ply"
 CAMERAS_NAME = "cameras.json"
 REPORT_NAME = "report.json"
 WHITE = (1.0, 1.0, 1.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FitSceneConfig:
-    """How a folder of photos becomes a scene."""
-
-    max_side: int = 240
-    """Longest side of the photos used, in pixels; larger photos are reduced."""
-    test_every: int = 8
-    """Hold out every n-th view for the report; 0 holds out none."""
-    camera_format: Literal["auto", "transforms", "blender", "colmap"] = "auto"
-    """Which camera file to read where a folder has several."""
-    start: Literal["points", "random"] = "points"
-    """Start from the scene's own points where it has some, or at random."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to fit; auto takes CUDA when there is one."""
-    fit: Annotated[FitConfig, tyro.conf.arg(name="")] = field(default_factory=FitConfig)
-    """Settings of the fit itself."""
+_RESULTS = (REPORT_NAME, PAGE_NAME, SCENE_NAME, CAMERAS_NAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,19 +73,28 @@ def fit_scene(
 ) -> FitReport:
     """Fit the photos of `scene` and write scene.ply, cameras.json, report.json, index.html and previews to `output`.
 
-    A run that was interrupted goes on where its last checkpoint left it, if the configuration is the same.
+    A run that was interrupted goes on where its last checkpoint left it, if the configuration is the same. Nothing is
+    written before the whole scene has been read; report.json is written last and marks a finished run.
 
     Raises:
         CameraFileError, ImageFileError: the scene cannot be read.
-        RunFolderError: `output` holds a finished run (pass `overwrite`), or one with another configuration.
+        InvalidInputError: too few views or pixels to fit, or no such device.
+        RunFolderError: `output` holds a finished run or one with another configuration (`overwrite` replaces both), or
+            files that no run wrote.
     """
     started = time.monotonic()
     device = choose_device(config.device)
     posed = read_posed_photos(scene, camera_format=config.camera_format)
     split = split_views(posed.cameras.names, every=config.test_every, held_out=posed.held_out)
-    run = open_run(Path(output), config, posed, overwrite=overwrite)
+    check_output(Path(output), overwrite=overwrite)
     photos = load_photos(posed, max_side=config.max_side)
     width, height = photos.cameras.uniform_size
+    if min(width, height) < SSIM_WINDOW:
+        raise InvalidInputError(
+            f"{scene}: expected photos of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, found {width}x{height} with "
+            f"max_side {config.max_side}. Raise max_side, or use larger photos."
+        )
+    run = open_run(Path(output), config, posed, overwrite=overwrite)
     _log.info("%d views of %dx%d (%d held out) on %s", len(photos.cameras), width, height, len(split.test), device)
     points = posed.points if config.start == "points" else None
     fitted = fit_gaussians(photos, points, train=split.train, config=config.fit, device=device, run=run)
@@ -119,29 +117,76 @@ def choose_device(name: str) -> str:
 
 
 def open_run(output: Path, config: FitSceneConfig, posed: PosedPhotos, *, overwrite: bool) -> RunFolder:
-    """A new run, or the interrupted one found in `output`.
+    """A new run in `output`, or the interrupted one found there; `overwrite` clears away any other run.
 
     Raises:
-        RunFolderError: a finished run is there and `overwrite` is False, or its configuration differs.
+        RunFolderError: a finished run is there and `overwrite` is False, its configuration, cameras or photos differ,
+            or the folder holds results that no run wrote.
     """
+    check_output(output, overwrite=overwrite)
     inputs = [str(path) for path in posed.image_paths]
-    if overwrite and (output / CONFIG_NAME).exists():
-        for stale in (output / CONFIG_NAME, output / SCENE_NAME, output / REPORT_NAME):
-            stale.unlink(missing_ok=True)
-        run = RunFolder(path=output)
-        run.rewind_to(-1)
-        return create_run(output, config, inputs, seed=config.fit.seed)
-    if not (output / CONFIG_NAME).exists():
-        return create_run(output, config, inputs, seed=config.fit.seed)
-    if (output / SCENE_NAME).exists():
+    recorded = to_json_value(config) | {"cameras_sha256": _cameras_sha256(posed)}
+    if os.path.exists(output / CONFIG_NAME):
+        try:
+            if not os.path.exists(output / REPORT_NAME):
+                return _resumed(output, recorded, inputs)
+        except VlmRunFolderError:
+            if not overwrite:
+                raise
+        _clear(output)
+    return create_run(output, recorded, inputs, seed=config.fit.seed)
+
+
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Raise where `output` holds something that a fit must not touch.
+
+    Raises:
+        RunFolderError: a finished run without `overwrite`, or files that no run wrote.
+    """
+    if os.path.exists(output / CONFIG_NAME):
+        RunFolder(path=output).record()  # raises for a config.json of something else
+        if os.path.exists(output / REPORT_NAME) and not overwrite:
+            raise RunFolderError(
+                f"{output}: expected an empty folder or an interrupted fit, found a finished one. "
+                "Choose another folder, or pass --overwrite."
+            )
+        return
+    foreign = [name for name in _RESULTS if os.path.exists(output / name)]
+    if foreign:
         raise RunFolderError(
-            f"{output}: expected an empty folder or an interrupted fit, found a finished one. "
-            "Choose another folder, or pass --overwrite."
+            f"{output}: expected an empty folder or an earlier fit, found {', '.join(foreign)} without a "
+            f"{CONFIG_NAME}. Choose another folder, or move these files away."
         )
-    run = resume_run(output, config, inputs)
+
+
+def _resumed(output: Path, recorded: dict[str, Any], inputs: list[str]) -> RunFolder:
+    run = resume_run(output, recorded, inputs)
     checkpoint = run.latest_checkpoint()
     run.rewind_to(0 if checkpoint is None else checkpoint.step)
     return run
+
+
+def _clear(output: Path) -> None:
+    """Remove what a run wrote; its record goes last, so that a cut leaves something to clear away again."""
+    run = RunFolder(path=output)
+    for name in _RESULTS:
+        (output / name).unlink(missing_ok=True)
+    for folder in (output / PREVIEW_FOLDER, run.checkpoint_folder):
+        shutil.rmtree(folder, ignore_errors=True)
+    run.metrics_path.unlink(missing_ok=True)
+    (output / CONFIG_NAME).unlink()
+
+
+def _cameras_sha256(posed: PosedPhotos) -> str:
+    """Digest of poses, lenses and points: what a fit takes from the scene beside its photos."""
+    tensors = {
+        "world_to_camera": posed.cameras.world_to_camera,
+        "intrinsics": posed.cameras.intrinsics,
+        "distortion": posed.distortion,
+    }
+    if posed.points is not None:
+        tensors |= {"positions": posed.points.positions, "colours": posed.points.colours}
+    return tensors_sha256(tensors)
 
 
 def _finish(
@@ -174,8 +219,12 @@ def _finish(
         peak_memory_gb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
         device=device,
     )
-    values = asdict(replace(report, scene_path=Path(SCENE_NAME)))
-    values["scene_path"] = SCENE_NAME
-    write_text_whole(run.path / REPORT_NAME, json.dumps(values, indent=1) + "\n")
     write_report_page(run.path, report, pictures, photos.cameras)
+    write_text_whole(run.path / REPORT_NAME, json.dumps(_report_values(report), indent=1) + "\n")
     return report
+
+
+def _report_values(report: FitReport) -> dict[str, Any]:
+    """The report as strict JSON holds it: means over no views are null."""
+    values = asdict(replace(report, scene_path=Path(SCENE_NAME))) | {"scene_path": SCENE_NAME}
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}

@@ -10,7 +10,8 @@ from torch import Tensor
 from vision3d.errors import InvalidInputError
 from vision3d.rendering.image_similarity import MeanSimilarity
 
-_WINDOW = 11
+SSIM_WINDOW = 11
+"""Side of the SSIM window; smaller images cannot be compared."""
 _SIGMA = 1.5
 _C1 = 0.01**2
 _C2 = 0.03**2
@@ -43,9 +44,9 @@ def ssim(
 
     Source: Wang et al., "Image quality assessment: from error visibility to structural similarity" (2004).
     """
-    if min(images.shape[1:3]) < _WINDOW:
+    if min(images.shape[1:3]) < SSIM_WINDOW:
         raise InvalidInputError(
-            f"ssim: expected images of at least {_WINDOW}x{_WINDOW} pixels, found {tuple(images.shape[1:3])}. "
+            f"ssim: expected images of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, found {tuple(images.shape[1:3])}. "
             "Use larger images."
         )
     window = _window(images)
@@ -64,7 +65,7 @@ def ssim(
 
 
 def _window(like: Tensor) -> Float[Tensor, " tap"]:
-    places = torch.arange(_WINDOW, dtype=like.dtype, device=like.device) - _WINDOW // 2
+    places = torch.arange(SSIM_WINDOW, dtype=like.dtype, device=like.device) - SSIM_WINDOW // 2
     kernel = torch.exp(-(places**2) / (2 * _SIGMA**2))
     return kernel / kernel.sum()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import torch
@@ -10,11 +11,15 @@ from torch import Tensor
 
 from vision3d.cameras.camera_batch import CameraBatch
 from vision3d.cameras.point_cloud import PointCloud
+from vision3d.cameras.trajectories import focus_point
 from vision3d.scene.gaussian_scene import SH_C0, SH_COUNTS, GaussianScene
 from vision3d.scene.neighbours import k_nearest
 
 _NEIGHBOURS = 3
 _RANDOM_DEPTHS = (0.3, 3.0)
+_LONELY_SHARE = 0.1
+
+_log = logging.getLogger(__name__)
 
 
 def initial_scene(
@@ -30,8 +35,8 @@ def initial_scene(
     """`count` Gaussians to start a fit from.
 
     More points than `count`: a random subset. Fewer: further Gaussians are drawn between neighbouring points, in the
-    colour of both, because triangulated points leave smooth surfaces bare. No points: random positions inside the
-    views at depths around the distance to the point the cameras look at.
+    colour of both, because triangulated points leave smooth surfaces bare. Three points or fewer: random
+    positions inside the views at depths around the distance to the point the cameras look at.
 
     Args:
         points: the structure-from-motion cloud, or None.
@@ -39,15 +44,19 @@ def initial_scene(
         count: number of Gaussians wanted.
         sh_degree: degree of the spherical harmonics; bands above 0 start at 0.
         opacity: opacity of every Gaussian, 0-1.
-        scale_factor: size in units of the mean distance to the three nearest neighbours.
+        scale_factor: size in units of the root mean square distance to the three nearest neighbours.
         seed: of the random choice.
     """
     generator = torch.Generator().manual_seed(seed)
-    if points is None or len(points) == 0:
+    if points is None or len(points) <= _NEIGHBOURS:
+        if points is not None:
+            _log.warning("%d points are too few to start from; starting at random", len(points))
         cloud = random_points(cameras, count=count, seed=seed)
     else:
         cloud = _resampled(points, count, generator)
     distances, _ = k_nearest(cloud.positions, _NEIGHBOURS)
+    if distances.shape[1] == 0:  # a single Gaussian has no neighbour
+        distances = torch.full((len(cloud), 1), _LONELY_SHARE * focus_distance(cameras))
     spacing = torch.sqrt((distances.float() ** 2).mean(1)).clamp_min(1e-7)
     total = len(cloud)
     coefficients = next(number for number, degree in SH_COUNTS.items() if degree == sh_degree)
@@ -81,15 +90,8 @@ def random_points(cameras: CameraBatch, *, count: int, seed: int) -> PointCloud:
 
 
 def focus_distance(cameras: CameraBatch) -> float:
-    """Median distance from the cameras to the point nearest to all their view axes, world units."""
-    axes = cameras.world_to_camera[:, 2, :3].double()
-    centres = cameras.camera_centres.double()
-    across = torch.eye(3, dtype=torch.float64) - axes[:, :, None] * axes[:, None, :]
-    # a little pull towards the centres keeps parallel views solvable
-    system = across.sum(0) + 1e-3 * len(cameras) * torch.eye(3, dtype=torch.float64)
-    right = (across @ centres[..., None]).sum(0)[:, 0] + 1e-3 * len(cameras) * centres.mean(0)
-    focus = torch.linalg.solve(system, right)
-    distance = float(torch.median(torch.linalg.norm(focus - centres, dim=1)))
+    """Median distance from the cameras to the point they look at, world units."""
+    distance = float((focus_point(cameras) - cameras.camera_centres).norm(dim=1).median())
     return max(distance, 1e-6)
 
 

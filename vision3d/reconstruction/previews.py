@@ -21,7 +21,7 @@ from vision3d.rendering.renderer import RasterOptions
 from vision3d.scene.gaussian_scene import GaussianScene
 
 ORBIT_NAME = "orbit.webp"
-_FOLDER = "previews"
+PREVIEW_FOLDER = "previews"
 _ORBIT_VIEWS = 60
 _ERROR_GAIN = 4.0
 
@@ -57,13 +57,13 @@ def write_previews(
         depth = rendered.depth
         grey = depth_picture(depth[0], rendered.alpha[0]) if depth is not None else np.zeros(image.shape[:2], np.uint8)
         tiles = [to_bytes(truth), to_bytes(image), to_bytes(error), np.repeat(grey[..., None], 3, 2)]
-        strip = Path(_FOLDER) / f"view_{place:03d}.png"
+        strip = Path(PREVIEW_FOLDER) / f"view_{place:03d}.png"
         write_png(np.concatenate(tiles, 1), folder / strip)
         pictures.append(ViewPictures(name=name, strip=strip))
     width, height = photos.cameras.uniform_size
     orbit = orbit_cameras(photos.cameras, view_count=_ORBIT_VIEWS, width=width, height=height)
     frames = render_frames(scene, orbit, background=background, options=options)
-    write_animation(frames, folder / _FOLDER / ORBIT_NAME)
+    write_animation(frames, folder / PREVIEW_FOLDER / ORBIT_NAME)
     return pictures
 
 

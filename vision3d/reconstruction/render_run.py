@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -12,9 +11,10 @@ from vision3d.cameras.camera_batch import CameraBatch
 from vision3d.cameras.camera_files import load_cameras
 from vision3d.cameras.catalogue import read_posed_photos
 from vision3d.cameras.trajectories import look_at, orbit_cameras
-from vision3d.errors import InvalidInputError
+from vision3d.errors import InvalidInputError, SplatFileError
 from vision3d.reconstruction.fit_scene import CAMERAS_NAME, SCENE_NAME, choose_device
 from vision3d.reconstruction.previews import render_frames
+from vision3d.reconstruction.render_config import RenderConfig
 from vision3d.rendering.image_files import write_animation, write_png
 from vision3d.rendering.renderer import RasterOptions
 from vision3d.scene.bounds import axis_aligned_box
@@ -22,27 +22,8 @@ from vision3d.scene.catalogue import read_splats
 from vision3d.scene.gaussian_scene import GaussianScene
 
 _OUTLIERS = 0.02
+_PHOTO_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 _FIELD_OF_VIEW_FOCAL = 1.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderConfig:
-    """What to render."""
-
-    path: Literal["orbit", "views"] = "orbit"
-    """A closed orbit, or the scene's own views."""
-    frames: int = 60
-    """Views of the orbit."""
-    max_side: int | None = None
-    """Longest side of the pictures; None keeps the size of the cameras (512 for a bare splat file)."""
-    cameras: Path | None = None
-    """Scene folder or camera file whose views to use; None takes those beside the splats."""
-    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """RGB behind the scene in 0-1."""
-    antialiased: bool = False
-    """Use the antialiased filter (as in the fit)."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to render."""
 
 
 def render_run(source: str | Path, output: str | Path, config: RenderConfig = RenderConfig()) -> list[Path]:
@@ -58,7 +39,8 @@ def render_run(source: str | Path, output: str | Path, config: RenderConfig = Re
         InvalidInputError: `views` is asked for and there are no cameras.
     """
     root = Path(source)
-    scene = read_splats(root / SCENE_NAME if (root / SCENE_NAME).is_file() else root)
+    device = choose_device(config.device)
+    scene = read_splats(_splat_path(root))
     known = _known_cameras(root, config)
     if config.path == "views":
         if known is None:
@@ -68,15 +50,14 @@ def render_run(source: str | Path, output: str | Path, config: RenderConfig = Re
         cameras = _resized(known, config.max_side)
     else:
         cameras = _orbit(scene, known, config)
-    device = choose_device(config.device)
     background = torch.tensor(config.background, device=device)
     frames = render_frames(
         scene.to(device), cameras, background=background, options=RasterOptions(antialiased=config.antialiased)
     )
     folder = Path(output)
     written = []
-    for name, frame in zip(cameras.names, frames, strict=True):
-        path = folder / f"{Path(name).with_suffix('').as_posix().replace('/', '_')}.png"
+    for name, frame in zip(_picture_names(cameras.names), frames, strict=True):
+        path = folder / name
         write_png(frame, path)
         written.append(path)
     if config.path == "orbit":
@@ -103,10 +84,37 @@ def orbit_around(scene: GaussianScene, *, view_count: int, side: int) -> CameraB
     )
 
 
+def _splat_path(root: Path) -> Path:
+    if not root.is_dir() or (root / "config.yml").is_file():  # nerfstudio marks its runs so
+        return root
+    if not (root / SCENE_NAME).is_file():
+        raise SplatFileError(
+            f"{root}: expected {SCENE_NAME} as a finished fit writes it, or a nerfstudio run folder, found "
+            f"{sorted(item.name for item in root.iterdir())[:8]}. Finish the fit, or give a splat file."
+        )
+    return root / SCENE_NAME
+
+
+def _picture_names(views: Sequence[str]) -> list[str]:
+    """A file name per view: its own without folders and photo suffix, or with them where two would be the same."""
+    flat = [name.replace("/", "_").replace("\\", "_") for name in views]
+    short = [name[: -len(end)] if (end := _photo_suffix(name)) else name for name in flat]
+    for names in (short, flat):
+        if len({name.lower() for name in names}) == len(names):
+            return [f"{name}.png" for name in names]
+    return [f"{place:04d}_{name}.png" for place, name in enumerate(flat)]
+
+
+def _photo_suffix(name: str) -> str:
+    suffix = Path(name).suffix
+    return suffix if suffix.lower() in _PHOTO_SUFFIXES else ""
+
+
 def _known_cameras(root: Path, config: RenderConfig) -> CameraBatch | None:
     if config.cameras is not None:
-        if config.cameras.is_file() and config.cameras.name == CAMERAS_NAME:
-            return load_cameras(config.cameras).cameras
+        stored = config.cameras / CAMERAS_NAME if config.cameras.is_dir() else config.cameras
+        if stored.is_file() and stored.name == CAMERAS_NAME:
+            return load_cameras(stored).cameras
         return read_posed_photos(config.cameras).cameras
     beside = (root if root.is_dir() else root.parent) / CAMERAS_NAME
     return load_cameras(beside).cameras if beside.is_file() else None

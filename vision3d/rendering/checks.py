@@ -53,6 +53,19 @@ def _check_values(name: str, tensor: Tensor, cameras: CameraBatch) -> None:
         )
 
 
+def check_degree(degree: int, coefficients: int) -> None:
+    """Raise where spherical harmonics of `degree` need more than the `coefficients` there are.
+
+    Raises:
+        InvalidInputError: says what was found.
+    """
+    if not 0 <= degree <= 3 or coefficients < (degree + 1) ** 2:
+        raise InvalidInputError(
+            f"Expected a degree of 0-3 with at least (degree + 1)^2 coefficients, found degree {degree} and "
+            f"{coefficients} coefficients. Lower the degree."
+        )
+
+
 def check_label_map(labels: Tensor, cameras: CameraBatch, label_count: int) -> None:
     """Raise where `labels` is not an integer map [view height width] with values in -1..label_count-1.
 

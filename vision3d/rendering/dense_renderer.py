@@ -9,8 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from vision3d.cameras.camera_batch import CameraBatch
-from vision3d.errors import InvalidInputError
-from vision3d.rendering.checks import check_label_map, check_raster_inputs
+from vision3d.rendering.checks import check_degree, check_label_map, check_raster_inputs
 from vision3d.rendering.dense_projection import DenseProjection, alphas_of, depth_order, pixel_centres, project_densely
 from vision3d.rendering.renderer import (
     ALPHA_MAX,
@@ -79,11 +78,7 @@ class DenseRenderer:
         degree: int,
     ) -> Float[Tensor, "view gaussian 3"]:
         """View-dependent colours, clamped below at 0; differentiable. See `Renderer.sh_to_colours`."""
-        if not 0 <= degree <= 3 or sh.shape[1] < (degree + 1) ** 2:
-            raise InvalidInputError(
-                f"Expected a degree of 0-3 with at least (degree + 1)^2 coefficients, found degree {degree} and "
-                f"{sh.shape[1]} coefficients. Lower the degree."
-            )
+        check_degree(degree, sh.shape[1])
         directions = torch.nn.functional.normalize(means[None] - camera_centres.to(means)[:, None], dim=-1)
         basis = sh_basis(directions, degree)
         return torch.clamp_min(torch.einsum("vnk,nkc->vnc", basis, sh[:, : basis.shape[-1]]) + 0.5, 0.0)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from vision3d.cameras.camera_batch import CameraBatch
-from vision3d.rendering.checks import check_label_map, check_raster_inputs
+from vision3d.rendering.checks import check_degree, check_label_map, check_raster_inputs
 from vision3d.rendering.gsplat_door import import_gsplat
 from vision3d.rendering.renderer import (
     BlendingWeights,
@@ -66,6 +66,7 @@ class GsplatRenderer:
         degree: int,
     ) -> Float[Tensor, "view gaussian 3"]:
         """View-dependent colours, clamped below at 0; differentiable. See `Renderer.sh_to_colours`."""
+        check_degree(degree, sh.shape[1])
         gsplat = import_gsplat(means.device)
         directions = means[None] - camera_centres[:, None]
         coefficients = sh.expand(camera_centres.shape[0], *sh.shape)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from vision3d.errors import InvalidInputError
 from vision3d.reconstruction.densification.densifier import DensifyStep
 from vision3d.reconstruction.splat_parameters import Optimisers, Parameters
 from vision3d.rendering.gsplat_door import make_default_strategy
@@ -32,6 +33,18 @@ class DefaultConfig:
     """Gaussians below this opacity are removed."""
     gaussian_cap: int = 200_000
     """Growth stops once the scene has this many Gaussians."""
+
+    def __post_init__(self) -> None:
+        if self.gaussian_cap < 1 or self.every < 1 or self.reset_every < 1:
+            raise InvalidInputError(
+                f"DefaultConfig: expected gaussian_cap, every and reset_every of at least 1, found "
+                f"{self.gaussian_cap}, {self.every} and {self.reset_every}. Raise them."
+            )
+        if not 0 <= self.start <= self.stop <= 1 or not 0 < self.opacity_min < 0.5:
+            raise InvalidInputError(
+                f"DefaultConfig: expected 0 <= start <= stop <= 1 and 0 < opacity_min < 0.5, found {self.start}, "
+                f"{self.stop} and {self.opacity_min}. Change them."
+            )
 
 
 class DefaultDensifier:

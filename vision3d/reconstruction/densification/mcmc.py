@@ -40,6 +40,18 @@ class McmcConfig:
     noise_rate: float = 5e5
     """Size of the exploration noise, in units of the means' learning rate."""
 
+    def __post_init__(self) -> None:
+        if self.gaussian_cap < 1 or self.growth < 1 or self.every < 1:
+            raise InvalidInputError(
+                f"McmcConfig: expected gaussian_cap, growth and every of at least 1, found {self.gaussian_cap}, "
+                f"{self.growth} and {self.every}. Raise them."
+            )
+        if not 0 <= self.start <= self.stop <= 1 or not 0 < self.opacity_min < 1:
+            raise InvalidInputError(
+                f"McmcConfig: expected 0 <= start <= stop <= 1 and 0 < opacity_min < 1, found {self.start}, "
+                f"{self.stop} and {self.opacity_min}. Change them."
+            )
+
 
 class McmcDensifier:
     """Relocates dead Gaussians, grows the set, and adds exploration noise."""
@@ -47,11 +59,6 @@ class McmcDensifier:
     needs_means2d_gradient = False
 
     def __init__(self, config: McmcConfig, *, steps: int, seed: int) -> None:
-        if config.gaussian_cap < 1 or config.growth < 1:
-            raise InvalidInputError(
-                f"McmcConfig: expected gaussian_cap and growth of at least 1, found {config.gaussian_cap} and "
-                f"{config.growth}. Raise them."
-            )
         self._config = config
         self._first = int(config.start * steps)
         self._last = int(config.stop * steps)
@@ -135,7 +142,8 @@ def relocation(
 
     Source: Kheradmand et al. (2024), equation 9.
     """
-    counts = counts.clamp(1, _COPIES_MAX)
+    # all in float64: the terms of the series grow to 1e5 and cancel
+    counts = counts.clamp(1, _COPIES_MAX).double()
     shared = 1.0 - (1.0 - opacities.double()) ** (1.0 / counts)
     terms = torch.arange(_COPIES_MAX, dtype=torch.float64, device=opacities.device)
     # sum over i of C(i-1, k) up to n is C(n, k+1)
