@@ -70,7 +70,6 @@ def make_optimisers(parameters: Parameters, rates: LearningRates, scene_scale: f
             [parameter], lr=getattr(rates, name) * (scene_scale if name == "means" else 1.0), eps=1e-15, fused=True
         )
         for name, parameter in parameters.items()
-        if parameter.numel() > 0
     }
 
 

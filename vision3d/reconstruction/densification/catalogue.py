@@ -14,7 +14,9 @@ DensifierConfigs = tuple[McmcConfig, DefaultConfig]
 
 DENSIFIERS: dict[str, Callable[[DensifierConfigs, int, int, float], Densifier]] = {
     "mcmc": lambda configs, steps, seed, scale: McmcDensifier(configs[0], steps=steps, seed=seed),
-    "default": lambda configs, steps, seed, scale: DefaultDensifier(configs[1], steps=steps, scene_scale=scale),
+    "default": lambda configs, steps, seed, scale: DefaultDensifier(
+        configs[1], steps=steps, scene_scale=scale, seed=seed
+    ),
     "fixed": lambda configs, steps, seed, scale: FixedDensifier(),
 }
 """Name -> maker from (configs, steps, seed, scene scale)."""

@@ -52,8 +52,9 @@ class DefaultDensifier:
 
     needs_means2d_gradient = True
 
-    def __init__(self, config: DefaultConfig, *, steps: int, scene_scale: float) -> None:
+    def __init__(self, config: DefaultConfig, *, steps: int, scene_scale: float, seed: int = 0) -> None:
         self._config = config
+        self._seed = seed
         self._stop = int(config.stop * steps)
         self._start = int(config.start * steps)
         self._strategy = make_default_strategy(
@@ -79,8 +80,14 @@ class DefaultDensifier:
             "n_cameras": radii.shape[0],
             "gaussian_ids": None,
         }
-        # gsplat 1.4 resets opacities at step 0 whatever its settings; nothing else tells steps 0 and 1 apart
-        self._strategy.step_post_backward(parameters, optimisers, self._state, max(at.step, 1), info)
+        # gsplat draws the places of split Gaussians from the global generator: seeded here by the step, so that a
+        # resumed fit repeats them, and put back afterwards
+        devices = [radii.device] if radii.is_cuda else []
+        with torch.random.fork_rng(devices, enabled=at.step % self._config.every == 0):
+            if at.step % self._config.every == 0:
+                torch.manual_seed(self._seed * 1_000_003 + at.step)
+            # gsplat 1.4 resets opacities at step 0 whatever its settings; nothing else tells steps 0 and 1 apart
+            self._strategy.step_post_backward(parameters, optimisers, self._state, max(at.step, 1), info)
         resets = 0 < at.step < self._stop and at.step % self._config.reset_every == 0
         if resets:
             _reset_opacities(parameters, optimisers, 2 * self._config.opacity_min)
