@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 
 from tests.vision3d.rendering.splat_cases import Case, cameras, random_case, relative_error, render
 from vision3d.cameras.camera_batch import CameraBatch
@@ -15,6 +18,7 @@ from vision3d.rendering.render_views import render_views
 from vision3d.rendering.renderer import RasterOptions, Renderer, Splats
 from vision3d.scene.gaussian_scene import GaussianScene
 
+Make = Callable[..., Case]
 MEMBERS = [pytest.param(name, marks=pytest.mark.gpu if name == "gsplat" else ()) for name in RENDERERS]
 
 
@@ -29,8 +33,33 @@ def renderer(request: pytest.FixtureRequest) -> Renderer:
     return RENDERERS[request.param]()
 
 
-def test_shapes_and_ranges(renderer: Renderer) -> None:
-    case = random_case(0)
+@pytest.fixture
+def device(renderer: Renderer) -> torch.device:
+    """Where the renderer can work."""
+    return torch.device("cuda" if renderer.name == "gsplat" else "cpu")
+
+
+@pytest.fixture
+def make_case(device: torch.device) -> Make:
+    """`random_case` on the device of the renderer."""
+
+    def make(seed: int, **settings) -> Case:
+        case = random_case(seed, **settings)
+        placed = {
+            name: value.to(device) for name, value in case.__dict__.items() if isinstance(value, Tensor | CameraBatch)
+        }
+        return Case(**{**case.__dict__, **placed})
+
+    return make
+
+
+def _loosely(renderer: Renderer) -> bool:
+    """gsplat cuts splats at 3 standard deviations, the others at 3.33: single samples differ by a threshold step."""
+    return renderer.name == "gsplat"
+
+
+def test_shapes_and_ranges(renderer: Renderer, make_case: Make) -> None:
+    case = make_case(0)
     out = renderer.rasterize(_splats(case), case.cameras, case.channels.float(), with_depth=True)
     width, height = case.cameras.uniform_size
     assert out.channels.shape == (2, height, width, 3)
@@ -43,8 +72,8 @@ def test_shapes_and_ranges(renderer: Renderer) -> None:
 
 
 @pytest.mark.parametrize("antialiased", [False, True])
-def test_rows_that_are_not_drawn_hold_zeros(renderer: Renderer, antialiased: bool) -> None:
-    case = random_case(6)
+def test_rows_that_are_not_drawn_hold_zeros(renderer: Renderer, make_case: Make, antialiased: bool) -> None:
+    case = make_case(6)
     options = RasterOptions(near=2.0, antialiased=antialiased)
     splats, channels = _splats(case), case.channels.float()
     projection = renderer.rasterize(splats, case.cameras, channels, options=options).projection
@@ -57,10 +86,11 @@ def test_rows_that_are_not_drawn_hold_zeros(renderer: Renderer, antialiased: boo
     assert (projection.depths[~hidden] >= 2.0).all()
 
 
-def test_a_scene_without_gaussians_is_background(renderer: Renderer) -> None:
-    case = random_case(7, count=0)
-    out = renderer.rasterize(_splats(case), case.cameras, torch.zeros(0, 3), background=torch.tensor([0.1, 0.2, 0.3]))
-    assert torch.equal(out.channels, torch.tensor([0.1, 0.2, 0.3]).expand_as(out.channels))
+def test_a_scene_without_gaussians_is_background(renderer: Renderer, make_case: Make, device: torch.device) -> None:
+    case = make_case(7, count=0)
+    background = torch.tensor([0.1, 0.2, 0.3], device=device)
+    out = renderer.rasterize(_splats(case), case.cameras, torch.zeros(0, 3, device=device), background=background)
+    assert torch.equal(out.channels, background.expand_as(out.channels))
     (weights, _) = renderer.blending_weights(_splats(case), case.cameras)
     assert weights.row_offsets[-1] == 0
     top = renderer.top_contributors(_splats(case), case.cameras, k=2)
@@ -68,43 +98,53 @@ def test_a_scene_without_gaussians_is_background(renderer: Renderer) -> None:
     assert not top.weights.any()
 
 
-def test_it_agrees_with_the_reference(renderer: Renderer) -> None:
-    case = random_case(1, with_depth=True)
-    found, found_gradients = render(renderer, case, torch.float32)
-    truth, true_gradients = render(DenseRenderer(), case, torch.float64)
-    assert (found.channels - truth.channels).abs().max() < 1e-4
-    assert all(relative_error(found_gradients[key], true_gradients[key]) < 1e-3 for key in true_gradients)
+def test_it_agrees_with_the_reference(renderer: Renderer, make_case: Make) -> None:
+    found, found_gradients = render(renderer, make_case(1, with_depth=True), torch.float32)
+    truth, true_gradients = render(DenseRenderer(), random_case(1, with_depth=True), torch.float64)
+    difference = (found.channels.cpu() - truth.channels).abs()
+    if _loosely(renderer):
+        assert difference.mean() < 1e-4
+        assert (difference > 1e-2).float().mean() < 1e-3
+    else:
+        assert difference.max() < 1e-4
+    allowed = 2e-2 if _loosely(renderer) else 1e-3
+    for key, gradient in true_gradients.items():
+        assert relative_error(found_gradients[key].cpu(), gradient) < allowed, key
 
 
-def test_labels_and_top_contributors(renderer: Renderer) -> None:
-    case = random_case(2, views=1)
+def test_labels_and_top_contributors(renderer: Renderer, make_case: Make, device: torch.device) -> None:
+    case, reference = make_case(2, views=1), random_case(2, views=1)
     width, height = case.cameras.uniform_size
     labels = (torch.arange(width * height) % 3 - 1).view(1, height, width)
-    found = renderer.label_weights(_splats(case), case.cameras, labels, label_count=2)
-    truth = DenseRenderer().label_weights(_splats(case), case.cameras, labels, label_count=2)
-    assert relative_error(found.per_label, truth.per_label) < 1e-4
-    assert relative_error(found.total, truth.total) < 1e-4
+    found = renderer.label_weights(_splats(case), case.cameras, labels.to(device), label_count=2)
+    truth = DenseRenderer().label_weights(_splats(reference), reference.cameras, labels, label_count=2)
+    allowed = 2e-2 if _loosely(renderer) else 1e-4
+    assert relative_error(found.per_label.cpu(), truth.per_label) < allowed
+    assert relative_error(found.total.cpu(), truth.total) < allowed
     top = renderer.top_contributors(_splats(case), case.cameras, k=2)
-    true_top = DenseRenderer().top_contributors(_splats(case), case.cameras, k=2)
-    assert (top.gaussians != true_top.gaussians).float().mean() < 1e-3  # near ties may swap
-    assert (top.weights - true_top.weights).abs().max() < 1e-4
+    true_top = DenseRenderer().top_contributors(_splats(reference), reference.cameras, k=2)
+    swapped = (top.gaussians.cpu() != true_top.gaussians).float().mean()
+    assert swapped < (1e-2 if _loosely(renderer) else 1e-3)  # near ties may swap
+    difference = (top.weights.cpu() - true_top.weights).abs()
+    assert (difference.mean() < 1e-3) if _loosely(renderer) else (difference.max() < 1e-4)
 
 
-def test_one_splat_worked_by_hand(renderer: Renderer) -> None:
+def test_one_splat_worked_by_hand(renderer: Renderer, device: torch.device) -> None:
     # sigma 0.2 at depth 2 with focal 10: variance (10 * 0.2 / 2)^2 + 0.3 = 1.3 pixels^2 around pixel (2.5, 2.5)
     camera = CameraBatch(
         world_to_camera=torch.eye(4)[None],
         intrinsics=torch.tensor([[[10.0, 0, 2.5], [0, 10.0, 2.5], [0, 0, 1]]]),
         image_sizes=torch.tensor([[5, 5]]),
         names=("front",),
-    )
+    ).to(device)
     splats = Splats(
-        means=torch.tensor([[0.0, 0, 2]]),
-        quats=torch.tensor([[1.0, 0, 0, 0]]),
-        scales=torch.full((1, 3), 0.2),
-        opacities=torch.tensor([0.8]),
+        means=torch.tensor([[0.0, 0, 2]], device=device),
+        quats=torch.tensor([[1.0, 0, 0, 0]], device=device),
+        scales=torch.full((1, 3), 0.2, device=device),
+        opacities=torch.tensor([0.8], device=device),
     )
-    out = renderer.rasterize(splats, camera, torch.tensor([[1.0]]), background=torch.tensor([0.5]), with_depth=True)
+    white, grey = torch.tensor([[1.0]], device=device), torch.tensor([0.5], device=device)
+    out = renderer.rasterize(splats, camera, white, background=grey, with_depth=True)
     centre, beside = 0.8, 0.8 * float(torch.exp(torch.tensor(-1 / 2.6)))
     assert float(out.alpha[0, 2, 2]) == pytest.approx(centre, abs=1e-5)
     assert float(out.alpha[0, 2, 3]) == pytest.approx(beside, abs=1e-5)
@@ -113,18 +153,24 @@ def test_one_splat_worked_by_hand(renderer: Renderer) -> None:
     assert float(out.depth[0, 2, 2]) == pytest.approx(2 * centre, abs=1e-5)
 
 
-def test_harmonics_of_degree_zero_are_a_plain_colour(renderer: Renderer) -> None:
+def test_harmonics_of_degree_zero_are_a_plain_colour(renderer: Renderer, device: torch.device) -> None:
     scene = GaussianScene(
         means=torch.tensor([[0.0, 0, 2]]),
         quats=torch.tensor([[1.0, 0, 0, 0]]),
         log_scales=torch.full((1, 3), -1.0),
         opacity_logits=torch.tensor([2.0]),
         sh=torch.tensor([[[0.5, -5.0, 0.0]]]),
-    )
-    colours = renderer.sh_to_colours(scene.sh, scene.means, torch.zeros(1, 3), degree=0)
+    ).to(device)
+    centres = torch.zeros(1, 3, device=device)
+    colours = renderer.sh_to_colours(scene.sh, scene.means, centres, degree=0)
     assert colours[0, 0].tolist() == pytest.approx([0.5 + 0.5 * 0.28209479, 0.0, 0.5])
-    with pytest.raises(InvalidInputError, match="degree"):
-        renderer.sh_to_colours(scene.sh, scene.means, torch.zeros(1, 3), degree=2)
+
+
+@pytest.mark.parametrize("name", RENDERERS)  # refused before a device is needed, so without the gpu mark
+@pytest.mark.parametrize("degree", [-1, 2, 4])
+def test_a_degree_without_coefficients_is_refused(name: str, degree: int) -> None:
+    with pytest.raises(InvalidInputError, match=f"found degree {degree} and 4 coefficients"):
+        RENDERERS[name]().sh_to_colours(torch.zeros(1, 4, 3), torch.zeros(1, 3), torch.zeros(1, 3), degree=degree)
 
 
 BAD_INPUTS = {
@@ -155,8 +201,8 @@ def test_bad_input_is_refused(name: str) -> None:
         check_raster_inputs(splats, case.cameras, change.get("channels", torch.zeros(60, 3)), change.get("background"))
 
 
-def test_views_of_mixed_sizes_are_refused(renderer: Renderer) -> None:
-    case = random_case(4)
+def test_views_of_mixed_sizes_are_refused(renderer: Renderer, make_case: Make) -> None:
+    case = make_case(4)
     mixed = CameraBatch(
         world_to_camera=case.cameras.world_to_camera,
         intrinsics=case.cameras.intrinsics,
@@ -167,11 +213,12 @@ def test_views_of_mixed_sizes_are_refused(renderer: Renderer) -> None:
         renderer.rasterize(_splats(case), mixed, case.channels.float())
 
 
-def test_bad_labels_and_k_are_refused(renderer: Renderer) -> None:
-    case = random_case(5, views=1)
+def test_bad_labels_and_k_are_refused(renderer: Renderer, make_case: Make, device: torch.device) -> None:
+    case = make_case(5, views=1)
     width, height = case.cameras.uniform_size
+    labels = torch.full((1, height, width), 2, device=device)
     with pytest.raises(InvalidInputError, match=r"-1\.\.1"):
-        renderer.label_weights(_splats(case), case.cameras, torch.full((1, height, width), 2), label_count=2)
+        renderer.label_weights(_splats(case), case.cameras, labels, label_count=2)
     with pytest.raises(InvalidInputError, match="shape"):
         check_label_map(torch.zeros(1, 3, width, dtype=torch.long), case.cameras, 2)
     with pytest.raises(InvalidInputError, match="integers"):

@@ -135,10 +135,14 @@ def _projection(info: dict[str, Any]) -> Projection:
     radii = info["radii"]
     if radii.ndim == 2:  # 1.4 gives one radius, 1.5 one per axis
         radii = radii[..., None].expand(*radii.shape, 2)
+    # gsplat leaves whatever was in memory in the rows it does not draw
+    hidden = radii[..., 0] == 0
+    # in place and unseen by autograd: the image hangs on this very tensor, and reads no hidden row of it
+    info["means2d"].data.masked_fill_(hidden[..., None], 0.0)
     return Projection(
         means2d=info["means2d"],
         radii=radii,
-        depths=info["depths"],
-        conics=info["conics"],
-        opacities=info["opacities"].expand(radii.shape[:2]) * (radii[..., 0] > 0),
+        depths=info["depths"].masked_fill(hidden, 0.0),
+        conics=info["conics"].masked_fill(hidden[..., None], 0.0),
+        opacities=info["opacities"].expand(radii.shape[:2]).masked_fill(hidden, 0.0),
     )
