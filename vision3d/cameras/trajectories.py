@@ -14,6 +14,7 @@ from vision3d.errors import InvalidInputError
 _FORWARD_FACING_SPREAD_DEGREES = 60.0
 _PULL = 1e-4
 _NEAREST_FOCUS = 0.1
+_ROUNDING = 1e-6
 _LEAST_UP = 0.1
 
 
@@ -61,7 +62,7 @@ def focus_point(cameras: CameraBatch) -> Float[Tensor, " 3"]:
     focus = torch.linalg.solve(system, crossing)
     spread = (centres - middle).norm(dim=1).amax()
     ahead = ((focus - centres) * axes).sum(1).median()
-    if float(ahead) <= _NEAREST_FOCUS * float(spread):
+    if float(ahead) <= _NEAREST_FOCUS * float(spread) + _ROUNDING * (1.0 + float(middle.norm())):
         reach = spread.clamp_min(1.0)
         focus = middle + torch.nn.functional.normalize(axes.mean(0), dim=0) * reach
     return focus.float()
