@@ -73,7 +73,10 @@ Command = Fit | Render | Convert | Doctor | Demo
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0 done, 1 an error that the message explains, 130 interrupted."""
+    """Run the command; returns the exit code: 0 done, 1 an error that the message explains, 130 interrupted.
+
+    Arguments that cannot be read leave with code 2, as the parser does.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         return _run(_parse(arguments))

@@ -91,7 +91,7 @@ def _version_of(module: str) -> str:
             return importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return "found, of unknown version"
+    return "of unknown version"
 
 
 def _gsplat() -> list[Finding]:

@@ -18,10 +18,13 @@ from vision3d.errors import InvalidInputError, MissingDependencyError
 
 
 def gsplat_version() -> str | None:
-    """The installed version of gsplat, or None; does not import it."""
+    """The installed version of gsplat, `of unknown version` for a bare source folder, or None; does not import it."""
     if importlib.util.find_spec("gsplat") is None:
         return None
-    return importlib.metadata.version("gsplat")
+    try:
+        return importlib.metadata.version("gsplat")
+    except importlib.metadata.PackageNotFoundError:
+        return "of unknown version"
 
 
 def import_gsplat(device: torch.device) -> ModuleType:
