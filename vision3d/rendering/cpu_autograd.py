@@ -27,6 +27,7 @@ KERNEL_LOCK = threading.RLock()
 """Held during every kernel call of this process."""
 NARROW_DIMS = 4
 """Channels the pixel-vectorised kernels hold; more take the wide path."""
+_REGISTER = 8
 _GEOMETRY_COLUMNS = compositing_narrow.GRADIENT_COLUMNS
 _FLOAT_MAX = 3.0e38
 
@@ -135,8 +136,8 @@ class CompositeSplats(torch.autograd.Function):
         with KERNEL_LOCK:
             for view, tiles in enumerate(plan.tiles):
                 kernel(
-                    *(array[view] for array in arrays), tiles.half_rows, padded[view], backgrounds[view], tiles.tiles_x,
-                    tiles.offsets, tiles.entries, image[view], transmittances[view], lasts[view],
+                    *(array[view] for array in arrays), padded[view], backgrounds[view], tiles.tiles_x,
+                    tiles.offsets, tiles.entries, tiles.spans, image[view], transmittances[view], lasts[view],
                 )  # fmt: skip
         ctx.saved = (arrays, padded, dims, backgrounds, plan, transmittances, lasts)
         ctx.save_for_backward(means2d)
@@ -155,8 +156,8 @@ class CompositeSplats(torch.autograd.Function):
         with KERNEL_LOCK:
             for view, tiles in enumerate(plan.tiles):
                 slots = np.empty((tiles.slot_count, sums.shape[-1]), np.float32)
-                inputs = (*(array[view] for array in arrays), tiles.half_rows, padded[view], backgrounds[view])
-                lists = (tiles.tiles_x, tiles.offsets, tiles.entries, tiles.slots)
+                inputs = (*(array[view] for array in arrays), padded[view], backgrounds[view])
+                lists = (tiles.tiles_x, tiles.offsets, tiles.entries, tiles.spans, tiles.slots)
                 saved = (transmittances[view], lasts[view], grad_image[view], grad_alpha[view])
                 if dims <= NARROW_DIMS:
                     compositing_narrow.composite_backward(*inputs, *lists, *saved, slots)
@@ -218,9 +219,11 @@ def tiles_of_views(projected: tuple[Tensor, Tensor, Tensor, Tensor, Tensor], siz
 
 
 def _pad_channels(channels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Zeros up to what the kernels take: four channels, or a multiple of a SIMD register of eight."""
     dims = channels.shape[-1]
-    if dims >= NARROW_DIMS:
+    padded_dims = NARROW_DIMS if dims <= NARROW_DIMS else -(-dims // _REGISTER) * _REGISTER
+    if padded_dims == dims:
         return channels
-    padded = np.zeros((*channels.shape[:-1], NARROW_DIMS), np.float32)
+    padded = np.zeros((*channels.shape[:-1], padded_dims), np.float32)
     padded[..., :dims] = channels
     return padded

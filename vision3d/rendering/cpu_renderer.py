@@ -112,7 +112,7 @@ class CpuRenderer:
         width, height = cameras.uniform_size
         matrices = []
         for view in _tiled_views(splats, cameras, options):
-            lists = (view.tiles.half_rows, view.tiles.tiles_x, view.tiles.offsets, view.tiles.entries)
+            lists = (view.tiles.tiles_x, view.tiles.offsets, view.tiles.entries, view.tiles.spans)
             counts = np.empty((height, width), np.int64)
             row_offsets = np.zeros(height * width + 1, np.int64)
             none = np.zeros(1, np.int32), np.zeros(1, np.float32)
@@ -170,7 +170,7 @@ class CpuRenderer:
             tiles = tiled.tiles
             with KERNEL_LOCK:
                 contributions.strongest(
-                    *tiled.splat_arrays, tiles.half_rows, tiles.tiles_x, tiles.offsets, tiles.entries,
+                    *tiled.splat_arrays, tiles.tiles_x, tiles.offsets, tiles.entries, tiles.spans,
                     gaussians[view], weights[view],
                 )  # fmt: skip
         return TopContributors(gaussians=torch.from_numpy(gaussians), weights=torch.from_numpy(weights))
@@ -217,7 +217,7 @@ def _add_labels(view: _TiledView, labels: np.ndarray, sums: tuple[np.ndarray, np
         slot_total = np.empty(tiles.slot_count, np.float32)
         slot_pixels = np.empty(tiles.slot_count, np.int32)
         contributions.sum_by_label(
-            *view.splat_arrays, tiles.half_rows, tiles.tiles_x, tiles.offsets, tiles.entries, tiles.slots,
+            *view.splat_arrays, tiles.tiles_x, tiles.offsets, tiles.entries, tiles.spans, tiles.slots,
             places, counts, tile_rows, slot_row, slot_total, slot_pixels, row_sums,
         )  # fmt: skip
         contributions.gather_labels(

@@ -24,14 +24,14 @@ class TileLists:
     """Gaussian of each entry, nearest first inside a tile."""
     slots: NDArray[np.int32]
     """Slot of each entry."""
+    spans: NDArray[np.int32]
+    """Rows where the entry's alpha can reach 1/255, a byte each: first and end of the left strip, then of the right."""
     first_slot: NDArray[np.int64]
     """First slot of each Gaussian [gaussian + 1]; the last value is the number of slots."""
     touched: NDArray[np.int32]
     """Slots of each Gaussian in use."""
     slot_tile: NDArray[np.int32]
     """Tile of each used slot."""
-    half_rows: NDArray[np.float32]
-    """Half height in pixels of the region where a Gaussian's alpha can reach 1/255."""
 
     @property
     def slot_count(self) -> int:
@@ -63,22 +63,24 @@ def list_tiles(
     np.cumsum(rectangles, out=first_slot[1:])
     slot_tile = np.empty(int(first_slot[-1]), np.int32)
     touched = np.empty(count, np.int32)
-    half_rows = np.empty(count, np.float32)
+    slot_spans = np.empty(int(first_slot[-1]), np.int32)
     binning.list_touched_tiles(
-        means2d, radii, conics, opacities, tiles_x, tiles_y, cull, first_slot, slot_tile, touched, half_rows
+        means2d, radii, conics, opacities, tiles_x, tiles_y, cull, first_slot, slot_tile, slot_spans, touched
     )
     offsets = binning.tile_offsets(first_slot, touched, slot_tile, tiles_x * tiles_y)
     entries = np.empty(int(offsets[-1]), np.int32)
     slots = np.empty(int(offsets[-1]), np.int32)
+    spans = np.empty(int(offsets[-1]), np.int32)
     order = binning.depth_order(depths, touched)
-    binning.fill_tiles(order, first_slot, touched, slot_tile, offsets, get_num_threads(), entries, slots)
+    shares = get_num_threads()
+    binning.fill_tiles(order, first_slot, touched, slot_tile, slot_spans, offsets, shares, entries, slots, spans)
     return TileLists(
         tiles_x=tiles_x,
         offsets=offsets,
         entries=entries,
         slots=slots,
+        spans=spans,
         first_slot=first_slot,
         touched=touched,
         slot_tile=slot_tile,
-        half_rows=half_rows,
     )

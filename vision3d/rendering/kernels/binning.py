@@ -1,7 +1,8 @@
 """Tile lists: which splats touch which 16x16 tile, in depth order, by counting sort (one view).
 
 A Gaussian owns a run of slots, one per tile of its bounding rectangle; the first `touched[n]` of them are used, for
-the tiles its ellipse {alpha >= 1/255} really reaches. Slots are what makes the backward pass race-free.
+the tiles its ellipse {alpha >= 1/255} really reaches. Slots are what makes the backward pass race-free. With each goes
+a span: the rows the ellipse reaches in the two 8-column strips of the tile, so that compositing sweeps little else.
 """
 
 import math
@@ -16,8 +17,8 @@ from vision3d.rendering.kernels.constants import (
     ONE,
     PIXEL_SLACK,
     QUADRATIC_SLACK,
+    STRIP,
     TILE,
-    TWO,
     ZERO,
     float32,
 )
@@ -26,6 +27,9 @@ _INVERSE_TILE = float32(1.0 / TILE)
 _RADIX_BITS = 11
 _RADIX = 1 << _RADIX_BITS
 _HUGE = float32(1e30)
+_ALMOST_ONE = float32(0.99999)
+_RIM_SLACK = 5e-4
+"""Share of the ellipse's half height over its middle: sqrt(2^-22), the square root of what rounding u^2 leaves."""
 
 
 @njit(cache=True, inline="always")
@@ -41,25 +45,43 @@ def _tile_rectangle(n, means2d, radii, tiles_x, tiles_y):
     return x0, x1, y0, y1
 
 
+@njit(cache=True)
+def _ellipse(a, b, c, bound):
+    """Shape of {(u, v): a uu + 2 b uv + c vv <= bound}: half width, u of the top, slope and gain of the rim, margin.
+
+    Over column u the ellipse spans v = slope u -+ gain sqrt(half_width^2 - u^2). In float64: the determinant of a thin
+    ellipse cancels. The margin covers what float32 loses near the ends, where the rim is steep.
+    """
+    a, b, c = float(a), float(b), float(c)
+    determinant = max(a * c - b * b, 1e-12 * a * c)
+    half_width = math.sqrt(bound * c / determinant)
+    top_u = -b / a * math.sqrt(bound * a / determinant)
+    gain = math.sqrt(determinant) / c
+    margin = float(PIXEL_SLACK) + _RIM_SLACK * gain * half_width
+    return float32(half_width), float32(top_u), float32(-b / c), float32(gain), float32(margin)
+
+
 @njit(cache=True, inline="always")
-def _ellipse_touches(tile_x, tile_y, mx, my, a, b, c, bound):
-    """Does {d: d' conic d <= bound} around (mx, my) reach a pixel centre's rectangle of the tile?"""
-    x0 = float32(tile_x * TILE) + HALF - mx
-    x1 = x0 + float32(TILE - 1)
-    y0 = float32(tile_y * TILE) + HALF - my
-    y1 = y0 + float32(TILE - 1)
-    if x0 <= ZERO and x1 >= ZERO and y0 <= ZERO and y1 >= ZERO:
-        return True
-    best = _HUGE
-    edge_x = x0 if x0 > ZERO else (x1 if x1 < ZERO else ZERO)
-    if edge_x != ZERO:
-        y = min(max(-b * edge_x / c, y0), y1)
-        best = min(best, a * edge_x * edge_x + TWO * b * edge_x * y + c * y * y)
-    edge_y = y0 if y0 > ZERO else (y1 if y1 < ZERO else ZERO)
-    if edge_y != ZERO:
-        x = min(max(-b * edge_y / a, x0), x1)
-        best = min(best, a * x * x + TWO * b * x * edge_y + c * edge_y * edge_y)
-    return best <= bound
+def _strip_reach(ellipse, left):
+    """Lowest and highest v of the ellipse over the strip that starts at u = left; low > high if it misses it."""
+    half_width, top_u, slope, gain, margin = ellipse
+    low = max(left, -half_width - margin)
+    high = min(left + float32(STRIP - 1), half_width + margin)
+    square = half_width * half_width
+    bottom_u = min(max(-top_u, low), high)
+    top_u = min(max(top_u, low), high)
+    bottom = slope * bottom_u - gain * math.sqrt(max(square - bottom_u * bottom_u, ZERO)) - margin
+    top = slope * top_u + gain * math.sqrt(max(square - top_u * top_u, ZERO)) + margin
+    return (bottom, top) if low <= high else (_HUGE, -_HUGE)
+
+
+@njit(cache=True, inline="always")
+def _rows(low, high, top):
+    """Rows of a tile whose centres lie in low-high, packed: first | end << 8; `top` is the v of row 0. 0 if none."""
+    rows = float32(TILE)
+    first = np.int32(min(max(low - top + _ALMOST_ONE, ZERO), rows))
+    end = np.int32(min(max(high - top + ONE, ZERO), rows))
+    return first | (end << 8) if first < end else np.int32(0)
 
 
 @njit(parallel=True, cache=True)
@@ -75,23 +97,27 @@ def count_rectangles(means2d, radii, tiles_x, tiles_y, counts):
 
 @njit(parallel=True, cache=True, error_model="numpy")
 def list_touched_tiles(
-    means2d, radii, conics, opacities, tiles_x, tiles_y, cull, first_slot, slot_tile, touched, half_rows
+    means2d, radii, conics, opacities, tiles_x, tiles_y, cull, first_slot, slot_tile, slot_spans, touched
 ):
-    """Fill slot_tile with the tiles each ellipse reaches, touched with their number, half_rows with its half height."""
+    """Fill slot_tile with the tiles each ellipse reaches, slot_spans with their rows, touched with their number."""
     for n in prange(means2d.shape[0]):
         touched[n] = 0
-        half_rows[n] = ZERO
         if radii[n, 0] <= 0:
             continue
         x0, x1, y0, y1 = _tile_rectangle(n, means2d, radii, tiles_x, tiles_y)
-        a, b, c = conics[n, 0], conics[n, 1], conics[n, 2]
-        bound = TWO * math.log(max(opacities[n] / ALPHA_MIN, ONE)) + QUADRATIC_SLACK
-        half_rows[n] = math.sqrt(max(bound * a / (a * c - b * b), ZERO)) + PIXEL_SLACK
+        bound = 2.0 * math.log(max(float(opacities[n]) / float(ALPHA_MIN), 1.0)) + float(QUADRATIC_SLACK)
+        ellipse = _ellipse(conics[n, 0], conics[n, 1], conics[n, 2], bound)
         slot = first_slot[n]
-        for tile_y in range(y0, y1):
-            for tile_x in range(x0, x1):
-                if not cull or _ellipse_touches(tile_x, tile_y, means2d[n, 0], means2d[n, 1], a, b, c, bound):
+        for tile_x in range(x0, x1):
+            left = float32(tile_x * TILE) + HALF - means2d[n, 0]
+            low, high = _strip_reach(ellipse, left)
+            low_right, high_right = _strip_reach(ellipse, left + float32(STRIP))
+            for tile_y in range(y0, y1):
+                top = float32(tile_y * TILE) + HALF - means2d[n, 1]
+                spans = _rows(low, high, top) | (_rows(low_right, high_right, top) << 16)
+                if spans != 0 or not cull:
                     slot_tile[slot] = tile_y * tiles_x + tile_x
+                    slot_spans[slot] = spans
                     slot += 1
         touched[n] = slot - first_slot[n]
 
@@ -146,12 +172,14 @@ def tile_offsets(first_slot, touched, slot_tile, tile_count):
 
 
 @njit(parallel=True, cache=True)
-def fill_tiles(order, first_slot, touched, slot_tile, offsets, strips, entry_gaussian, entry_slot):
-    """Write each tile's splats in depth order; strips of tiles run in parallel and never share a list."""
+def fill_tiles(
+    order, first_slot, touched, slot_tile, slot_spans, offsets, shares, entry_gaussian, entry_slot, entry_spans
+):
+    """Write each tile's splats in depth order; shares of the tiles run in parallel and never touch the same list."""
     tile_count = offsets.shape[0] - 1
-    for strip in prange(strips):
-        low = strip * tile_count // strips
-        high = (strip + 1) * tile_count // strips
+    for share in prange(shares):
+        low = share * tile_count // shares
+        high = (share + 1) * tile_count // shares
         cursor = offsets[low:high].copy()
         for i in range(order.shape[0]):
             n = order[i]
@@ -162,6 +190,7 @@ def fill_tiles(order, first_slot, touched, slot_tile, offsets, strips, entry_gau
                     cursor[tile - low] = entry + 1
                     entry_gaussian[entry] = n
                     entry_slot[entry] = slot
+                    entry_spans[entry] = slot_spans[slot]
 
 
 @njit(parallel=True, cache=True, fastmath=FASTMATH)

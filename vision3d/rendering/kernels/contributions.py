@@ -4,8 +4,8 @@ import numpy as np
 from numba import njit, prange
 
 from vision3d.rendering.kernels.constants import HALF, TILE, TILE_PIXELS, ZERO, float32, uint64
-from vision3d.rendering.kernels.splat_weights import blend_splat
-from vision3d.rendering.kernels.tile_state import CHECK_EVERY, V0, any_alive, new_state
+from vision3d.rendering.kernels.splat_weights import blend_strip, new_hits, pixels_hit
+from vision3d.rendering.kernels.tile_state import V0, new_state, pixel_index
 
 
 @njit(cache=True)
@@ -39,7 +39,7 @@ def local_labels(labels, label_count, tiles_x, tile_count):
 
 @njit(parallel=True, cache=True)
 def sum_by_label(
-    means2d, conics, opacities, half_rows, tiles_x, offsets, entries, slots, places, label_counts, tile_rows,
+    means2d, conics, opacities, tiles_x, offsets, entries, spans, slots, places, label_counts, tile_rows,
     slot_row, slot_total, slot_pixels, row_sums,
 ):  # fmt: skip
     """Per splat-tile pair: total weight, pixels touched, and one sum per label of the tile.
@@ -52,15 +52,16 @@ def sum_by_label(
         left = (tile % tiles_x) * TILE
         columns = min(TILE, width - left)
         rows = min(TILE, height - top)
-        state = new_state(columns, rows)
+        state = new_state(columns, rows, 0)
+        live_pixels = float32(columns * rows)
+        hits = new_hits()
         place = np.full(TILE_PIXELS, -1, np.int32)
         for y in range(rows):
             for x in range(columns):
-                place[y * TILE + x] = places[top + y, left + x]
+                place[pixel_index(x, y)] = places[top + y, left + x]
         x0 = float32(left) + HALF
         y0 = float32(top) + HALF
         start = offsets[tile]
-        alive = True
         for k in range(start, offsets[tile + 1]):
             row = tile_rows[tile] + (k - start) * label_counts[tile]
             slot = slots[k]
@@ -69,18 +70,19 @@ def sum_by_label(
             pixels = 0
             for i in range(label_counts[tile]):
                 row_sums[row + i] = ZERO
-            if alive:
-                base, count = blend_splat(entries[k], k - start, means2d, conics, opacities, half_rows, x0, y0, state)
-                for i in range(count):
-                    p = base + uint64(i)
-                    weight = state[V0, p]
-                    if weight > ZERO:
+            if live_pixels > ZERO:
+                for strip in range(2):
+                    base, count, filled = blend_strip(
+                        entries[k], spans[k], strip, means2d, conics, opacities, x0, y0, state
+                    )
+                    live_pixels -= filled
+                    for i in range(pixels_hit(base, count, state, hits)):
+                        p = uint64(hits[i])
+                        weight = state[V0 + p]
                         total += weight
                         pixels += 1
                         if place[p] >= 0:
                             row_sums[row + place[p]] += weight
-                if (k & CHECK_EVERY) == CHECK_EVERY:
-                    alive = any_alive(state)
             slot_total[slot] = total
             slot_pixels[slot] = pixels
 
@@ -101,7 +103,7 @@ def gather_labels(
 
 
 @njit(parallel=True, cache=True)
-def strongest(means2d, conics, opacities, half_rows, tiles_x, offsets, entries, gaussians, weights):
+def strongest(means2d, conics, opacities, tiles_x, offsets, entries, spans, gaussians, weights):
     """Fill gaussians and weights [h w k]: the k largest weights of each pixel, largest first, ties nearest first."""
     height, width, keep = gaussians.shape
     for tile in prange(offsets.shape[0] - 1):
@@ -109,38 +111,42 @@ def strongest(means2d, conics, opacities, half_rows, tiles_x, offsets, entries, 
         left = (tile % tiles_x) * TILE
         columns = min(TILE, width - left)
         rows = min(TILE, height - top)
-        state = new_state(columns, rows)
+        state = new_state(columns, rows, 0)
+        live_pixels = float32(columns * rows)
+        hits = new_hits()
+        x0 = float32(left) + HALF
+        y0 = float32(top) + HALF
         best_weight = np.zeros((TILE_PIXELS, keep), np.float32)
         best = np.full((TILE_PIXELS, keep), -1, np.int32)
         start = offsets[tile]
         for k in range(start, offsets[tile + 1]):
             n = entries[k]
-            base, count = blend_splat(
-                n, k - start, means2d, conics, opacities, half_rows, float32(left) + HALF, float32(top) + HALF, state
-            )
-            for i in range(count):
-                p = base + uint64(i)
-                weight = state[V0, p]
-                if weight > best_weight[p, keep - 1]:
-                    j = keep - 1
-                    while j > 0 and weight > best_weight[p, j - 1]:
-                        best_weight[p, j] = best_weight[p, j - 1]
-                        best[p, j] = best[p, j - 1]
-                        j -= 1
-                    best_weight[p, j] = weight
-                    best[p, j] = n
-            if (k & CHECK_EVERY) == CHECK_EVERY and not any_alive(state):
+            for strip in range(2):
+                base, count, filled = blend_strip(n, spans[k], strip, means2d, conics, opacities, x0, y0, state)
+                live_pixels -= filled
+                for i in range(pixels_hit(base, count, state, hits)):
+                    p = uint64(hits[i])
+                    weight = state[V0 + p]
+                    if weight > best_weight[p, keep - 1]:
+                        j = keep - 1
+                        while j > 0 and weight > best_weight[p, j - 1]:
+                            best_weight[p, j] = best_weight[p, j - 1]
+                            best[p, j] = best[p, j - 1]
+                            j -= 1
+                        best_weight[p, j] = weight
+                        best[p, j] = n
+            if live_pixels <= ZERO:
                 break
         for y in range(rows):
             for x in range(columns):
                 for j in range(keep):
-                    gaussians[top + y, left + x, j] = best[y * TILE + x, j]
-                    weights[top + y, left + x, j] = best_weight[y * TILE + x, j]
+                    gaussians[top + y, left + x, j] = best[pixel_index(x, y), j]
+                    weights[top + y, left + x, j] = best_weight[pixel_index(x, y), j]
 
 
 @njit(parallel=True, cache=True)
 def sparse_rows(
-    means2d, conics, opacities, half_rows, tiles_x, offsets, entries, filling, row_offsets, counts, gaussians, weights
+    means2d, conics, opacities, tiles_x, offsets, entries, spans, filling, row_offsets, counts, gaussians, weights
 ):
     """First pass (filling False): counts [h w] of entries. Second pass: the entries of each pixel, front to back."""
     height, width = counts.shape
@@ -149,34 +155,36 @@ def sparse_rows(
         left = (tile % tiles_x) * TILE
         columns = min(TILE, width - left)
         rows = min(TILE, height - top)
-        state = new_state(columns, rows)
+        state = new_state(columns, rows, 0)
+        live_pixels = float32(columns * rows)
+        hits = new_hits()
+        x0 = float32(left) + HALF
+        y0 = float32(top) + HALF
         count_here = np.zeros(TILE_PIXELS, np.int64)
         first = np.zeros(TILE_PIXELS, np.int64)
         if filling:
             for y in range(rows):
                 for x in range(columns):
-                    first[y * TILE + x] = row_offsets[(top + y) * width + left + x]
+                    first[pixel_index(x, y)] = row_offsets[(top + y) * width + left + x]
         start = offsets[tile]
         for k in range(start, offsets[tile + 1]):
             n = entries[k]
-            base, count = blend_splat(
-                n, k - start, means2d, conics, opacities, half_rows, float32(left) + HALF, float32(top) + HALF, state
-            )
-            for i in range(count):
-                p = base + uint64(i)
-                weight = state[V0, p]
-                if weight > ZERO:
+            for strip in range(2):
+                base, count, filled = blend_strip(n, spans[k], strip, means2d, conics, opacities, x0, y0, state)
+                live_pixels -= filled
+                for i in range(pixels_hit(base, count, state, hits)):
+                    p = uint64(hits[i])
                     if filling:
                         entry = first[p] + count_here[p]
                         gaussians[entry] = n
-                        weights[entry] = weight
+                        weights[entry] = state[V0 + p]
                     count_here[p] += 1
-            if (k & CHECK_EVERY) == CHECK_EVERY and not any_alive(state):
+            if live_pixels <= ZERO:
                 break
         if not filling:
             for y in range(rows):
                 for x in range(columns):
-                    counts[top + y, left + x] = count_here[y * TILE + x]
+                    counts[top + y, left + x] = count_here[pixel_index(x, y)]
 
 
 @njit(parallel=True, cache=True)
