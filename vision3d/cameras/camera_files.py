@@ -54,7 +54,7 @@ def load_cameras(path: str | Path) -> StoredCameras:
     try:
         content = json.loads(source.read_text(encoding="utf-8"))
         if content["format"] != _FORMAT or content["version"] != _VERSION:
-            raise KeyError(f"format {content['format']!r}, version {content['version']!r}")
+            raise ValueError(f"format {content['format']!r}, version {content['version']!r}")
         views = content["views"]
         cameras = CameraBatch(
             world_to_camera=torch.tensor([view["world_to_camera"] for view in views]).float(),
@@ -63,8 +63,9 @@ def load_cameras(path: str | Path) -> StoredCameras:
             names=tuple(view["name"] for view in views),
         )
     except (OSError, ValueError, KeyError, TypeError, InvalidInputError) as error:
+        found = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise CameraFileError(
-            f"{source}: expected cameras written by vision3d ({_FORMAT} version {_VERSION}), found: {error}. "
+            f"{source}: expected cameras written by vision3d ({_FORMAT} version {_VERSION}), found {found}. "
             "Fit the scene again, or pass the scene's own camera file."
         ) from error
     return StoredCameras(cameras=cameras, test=tuple(view["name"] for view in views if view.get("held_out")))

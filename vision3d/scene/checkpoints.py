@@ -29,6 +29,7 @@ _SPLATFACTO_PREFIXES = ("_model.gauss_params.", "_model.module.gauss_params.", "
 """Where the parameters lie: now, in models wrapped for several GPUs, and in nerfstudio before 1.0.3."""
 _GSPLAT_FIELDS = ("means", "quats", "scales", "opacities", "sh0", "shN")
 _RANK = re.compile(r"(?P<stem>.*_rank)(?P<rank>\d+)$")
+_GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 _STEP = re.compile(r"step-(\d+)\.ckpt$")
 
 
@@ -108,6 +109,12 @@ def newest_nerfstudio_checkpoint(folder: str | Path) -> Path:
     return steps[max(steps)]
 
 
+def _refused_content(error: Exception) -> str:
+    """What the unpickler stopped at; the rest of its message advises to switch the check off, which nobody should."""
+    named = _GLOBAL.search(str(error))
+    return f"objects that need code from the file to run ({named[1]})" if named else "a file that torch did not write"
+
+
 def _load_safely(path: Path) -> dict[str, Any]:
     try:
         with torch.serialization.safe_globals(_numpy_numbers()):
@@ -115,8 +122,8 @@ def _load_safely(path: Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise SplatFileError(
-            f"{path}: expected a checkpoint of tensors and numbers only, found objects that need code from the file to "
-            f"run: {str(error).strip().splitlines()[0][:200]} Export the scene as PLY in the tool that trained it."
+            f"{path}: expected a checkpoint of tensors and numbers only, found {_refused_content(error)}. "
+            "Export the scene as PLY in the tool that trained it."
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise SplatFileError(

@@ -67,7 +67,7 @@ def read_spz_attributes(path: str | Path) -> SpzAttributes:
     if len(head) < _LEGACY_HEADER.size or not head.startswith(_MAGIC):
         raise SplatFileError(
             f"{file_path}: expected an .spz header of {_LEGACY_HEADER.size} bytes that starts with {_MAGIC!r}, found "
-            f"{head[:4]!r} in {len(content)} bytes. It is empty, cut or of another format."
+            f"{head[:4]!r} in {len(content)} bytes. It is empty, cut or of another format: copy or export it again."
         )
     _, version, count, sh_degree, fractional_bits, flags, _ = _LEGACY_HEADER.unpack_from(head)
     if version not in (2, 3, 4) or sh_degree > 3 or fractional_bits > 24 or count == 0 or (version == 4 and gzipped):

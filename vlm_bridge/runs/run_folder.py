@@ -7,6 +7,7 @@ killed is resumed with the same configuration: `resume_run`, then `latest_checkp
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,7 @@ def create_run(
         InvalidInputError: an input is missing, or the configuration has no JSON form.
     """
     path = Path(folder)
-    if (path / CONFIG_NAME).exists():
+    if os.path.exists(path / CONFIG_NAME):  # False, not an error, for a name the disk cannot hold
         raise RunFolderError(
             f"{path}: expected a folder without a run, found one. Resume it, or choose another folder."
         )
