@@ -27,7 +27,7 @@ class Fit:
     output: Output
     """Folder for scene.ply, report and previews."""
     overwrite: bool = False
-    """Replace a finished run in the output folder."""
+    """Replace a finished run, or one with other settings, in the output folder."""
     config: Annotated[FitSceneConfig, tyro.conf.arg(name="")] = field(default_factory=FitSceneConfig)
     """Settings."""
 

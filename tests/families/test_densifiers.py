@@ -27,7 +27,7 @@ pytest.importorskip("gsplat", reason="needs gsplat")
 RATES = LearningRates()
 CONFIGS = (
     McmcConfig(gaussian_cap=230, every=4, start=0.0, stop=1.0),
-    DefaultConfig(gaussian_cap=230, every=4, start=0.0, stop=1.0, grow_gradient=1e-6),
+    DefaultConfig(gaussian_cap=5000, every=4, start=0.0, stop=1.0, grow_gradient=1e-6),
 )
 
 

@@ -147,10 +147,10 @@ def test_a_killed_fit_goes_on_and_ends_the_same(fitted: tuple[FitReport, Path], 
 
 
 def _wait_for(ready: Callable[[], object], process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120  # a first run also compiles the kernels
     while not ready():
         assert process.poll() is None, "the fit ended before it could be killed"
-        assert time.monotonic() < deadline, "no checkpoint within a minute"
+        assert time.monotonic() < deadline, "no checkpoint within two minutes"
         time.sleep(0.002)
 
 

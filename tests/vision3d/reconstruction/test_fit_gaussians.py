@@ -170,6 +170,15 @@ def test_the_rate_of_the_means_by_hand() -> None:
     assert learning_rate_of_means(FitConfig(steps=1), 1.0, 0) == pytest.approx(1.6e-4)
 
 
+def test_the_rate_of_the_means_is_used(photos: Photos) -> None:
+    # a final factor of 0 leaves the means where the first step put them; every other value goes on learning
+    config = quick_fit(steps=8, densifier="fixed", rates=LearningRates(means_final_factor=0.0))
+    moved = fit_gaussians(photos, config=replace(config, steps=1))
+    ended = fit_gaussians(photos, config=config)
+    assert torch.equal(ended.means, moved.means)
+    assert not torch.equal(ended.log_scales, moved.log_scales)
+
+
 def test_no_training_views_are_refused(photos: Photos) -> None:
     with pytest.raises(InvalidInputError, match="expected at least one training view, found none"):
         fit_gaussians(photos, train=[], config=quick_fit())
