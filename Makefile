@@ -8,6 +8,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3; do \
 	&& echo $$name && break; done)
 
 export NUMBA_CACHE_DIR ?= $(CURDIR)/.numba_cache
+# Waiting threads sleep: on a shared machine spinning ones make small tensor calls take milliseconds.
+export OMP_WAIT_POLICY ?= passive
 export HF_HUB_OFFLINE := 1
 export GRADIO_ANALYTICS_ENABLED := False
 

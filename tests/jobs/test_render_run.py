@@ -19,6 +19,7 @@ from vision3d.reconstruction.render_config import RenderConfig
 from vision3d.reconstruction.render_run import orbit_around, render_run
 from vision3d.rendering.image_files import to_bytes
 from vision3d.rendering.render_views import render_views
+from vision3d.rendering.renderer import RasterOptions
 from vision3d.scene.catalogue import read_splats, write_splats
 
 
@@ -44,6 +45,30 @@ def bare(tmp_path: Path) -> Path:
 
 def _pixels(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path))
+
+
+def test_a_render_looks_as_the_fit_did_unless_told_otherwise(photos_folder: Path, tmp_path: Path) -> None:
+    sea = (0.0, 0.2, 1.0)
+    fit_scene(photos_folder, tmp_path / "run", tiny_config(steps=2, background=sea, antialiased=True))
+    scene, stored = read_splats(tmp_path / "run/scene.ply"), load_cameras(tmp_path / "run/cameras.json")
+
+    def expected(background: tuple[float, float, float], *, antialiased: bool) -> np.ndarray:
+        behind, options = torch.tensor(background), RasterOptions(antialiased=antialiased)
+        view = stored.cameras.select(stored.cameras.names[:1])
+        return to_bytes(render_views(scene, view, background=behind, options=options).colour[0])
+
+    first = render_run(tmp_path / "run", tmp_path / "fit", RenderConfig(path="views"))[0]
+    assert np.array_equal(_pixels(first), expected(sea, antialiased=True))
+    config = RenderConfig(path="views", background=(0.0, 0.0, 0.0), antialiased=False)
+    first = render_run(tmp_path / "run", tmp_path / "own", config)[0]
+    assert np.array_equal(_pixels(first), expected((0.0, 0.0, 0.0), antialiased=False))
+
+
+@pytest.mark.parametrize("text", ["{cut", "[1, 2]", '{"background": 7}'])
+def test_a_report_of_something_else_beside_a_splat_file_is_passed_over(bare: Path, tmp_path: Path, text: str) -> None:
+    (bare.parent / "report.json").write_text(text)
+    first = render_run(bare, tmp_path / "out", RenderConfig(frames=1, max_side=16))[0]
+    assert tuple(_pixels(first)[0, 0]) == (0, 0, 0)
 
 
 def test_an_orbit_of_a_run(run: Path, tmp_path: Path) -> None:

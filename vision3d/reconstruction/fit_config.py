@@ -22,7 +22,7 @@ from vision3d.reconstruction.splat_parameters import LearningRates
 class FitConfig:
     """How Gaussians are fitted to photos."""
 
-    steps: int = 2500
+    steps: int = 3000
     """Training steps, one view each."""
     seed: int = 0
     """Seed of every random choice."""

@@ -48,6 +48,8 @@ _RESULTS = (REPORT_NAME, PAGE_NAME, SCENE_NAME, CAMERAS_NAME)
 class FitReport:
     """What came out of a fit."""
 
+    name: str
+    """Name of the scene's folder or camera file."""
     scene_path: Path
     """The splats."""
     gaussians: int
@@ -66,6 +68,10 @@ class FitReport:
     """Largest resident memory of the process so far, GB (10^9 bytes)."""
     device: str
     """Where it was fitted."""
+    background: tuple[float, float, float]
+    """RGB behind the scene in 0-1; a render must use the same."""
+    antialiased: bool
+    """Whether the antialiased filter was on; a render must use the same."""
 
 
 def fit_scene(
@@ -98,7 +104,7 @@ def fit_scene(
     _log.info("%d views of %dx%d (%d held out) on %s", len(photos.cameras), width, height, len(split.test), device)
     points = posed.points if config.start == "points" else None
     fitted = fit_gaussians(photos, points, train=split.train, config=config.fit, device=device, run=run)
-    return _finish(run, fitted, photos, split, config, started, device)
+    return _finish(run, fitted, photos, split, config, started, (Path(scene).resolve().name, device))
 
 
 def choose_device(name: str) -> str:
@@ -196,9 +202,11 @@ def _finish(
     split: ViewSplit,
     config: FitSceneConfig,
     started: float,
-    device: str,
+    name_and_device: tuple[str, str],
 ) -> FitReport:
-    background = torch.tensor(WHITE if photos.alpha is not None else config.fit.background)
+    name, device = name_and_device
+    behind = WHITE if photos.alpha is not None else config.fit.background
+    background = torch.tensor(behind)
     options = RasterOptions(antialiased=config.fit.antialiased)
     placed = scene.to(device)
     scores = evaluate_views(placed, photos, split.test, background=background.to(device), options=options)
@@ -209,6 +217,7 @@ def _finish(
     write_splats(scene, run.path / SCENE_NAME)
     psnr_mean, ssim_mean = mean_scores(scores)
     report = FitReport(
+        name=name,
         scene_path=run.path / SCENE_NAME,
         gaussians=len(scene),
         train_views=len(split.train),
@@ -218,6 +227,8 @@ def _finish(
         seconds=time.monotonic() - started,
         peak_memory_gb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9,
         device=device,
+        background=behind,
+        antialiased=config.fit.antialiased,
     )
     write_report_page(run.path, report, pictures, photos.cameras)
     write_text_whole(run.path / REPORT_NAME, json.dumps(_report_values(report), indent=1) + "\n")

@@ -21,10 +21,10 @@ class RenderConfig:
     """Longest side of the pictures; None keeps the size of the cameras (512 for a bare splat file)."""
     cameras: Path | None = None
     """Scene folder, fitted folder or camera file whose views to use; None takes those beside the splats."""
-    background: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """RGB behind the scene in 0-1."""
-    antialiased: bool = False
-    """Use the antialiased filter (as in the fit)."""
+    background: tuple[float, float, float] | None = None
+    """RGB behind the scene in 0-1; None takes that of the fit, black for a bare splat file."""
+    antialiased: bool | None = None
+    """Use the antialiased filter; None does as the fit did, off for a bare splat file."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to render."""
 
@@ -34,7 +34,7 @@ class RenderConfig:
                 f"RenderConfig: expected frames and max_side of at least 1, found {self.frames} and {self.max_side}. "
                 "Raise them."
             )
-        if not all(0 <= value <= 1 for value in self.background):
+        if not all(0 <= value <= 1 for value in self.background or ()):
             raise InvalidInputError(
                 f"RenderConfig: expected a background of three numbers in 0-1, found {self.background}. Divide by 255?"
             )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,7 +14,7 @@ from vision3d.cameras.camera_files import load_cameras
 from vision3d.cameras.catalogue import read_posed_photos
 from vision3d.cameras.trajectories import look_at, orbit_cameras
 from vision3d.errors import InvalidInputError, SplatFileError
-from vision3d.reconstruction.fit_scene import CAMERAS_NAME, SCENE_NAME, choose_device
+from vision3d.reconstruction.fit_scene import CAMERAS_NAME, REPORT_NAME, SCENE_NAME, choose_device
 from vision3d.reconstruction.previews import render_frames
 from vision3d.reconstruction.render_config import RenderConfig
 from vision3d.rendering.image_files import write_animation, write_png
@@ -21,6 +23,7 @@ from vision3d.scene.bounds import axis_aligned_box
 from vision3d.scene.catalogue import read_splats
 from vision3d.scene.gaussian_scene import GaussianScene
 
+_BLACK = (0.0, 0.0, 0.0)
 _OUTLIERS = 0.02
 _PHOTO_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 _FIELD_OF_VIEW_FOCAL = 1.1
@@ -50,10 +53,10 @@ def render_run(source: str | Path, output: str | Path, config: RenderConfig = Re
         cameras = _resized(known, config.max_side)
     else:
         cameras = _orbit(scene, known, config)
-    background = torch.tensor(config.background, device=device)
-    frames = render_frames(
-        scene.to(device), cameras, background=background, options=RasterOptions(antialiased=config.antialiased)
-    )
+    behind, antialiased = _look(root, config)
+    background = torch.tensor(behind, device=device)
+    options = RasterOptions(antialiased=antialiased)
+    frames = render_frames(scene.to(device), cameras, background=background, options=options)
     folder = Path(output)
     written = []
     for name, frame in zip(_picture_names(cameras.names), frames, strict=True):
@@ -108,6 +111,29 @@ def _picture_names(views: Sequence[str]) -> list[str]:
 def _photo_suffix(name: str) -> str:
     suffix = Path(name).suffix
     return suffix if suffix.lower() in _PHOTO_SUFFIXES else ""
+
+
+def _look(root: Path, config: RenderConfig) -> tuple[tuple[float, float, float], bool]:
+    """Background and antialiasing: as asked for, else as the report beside the splats says, else black and off."""
+    behind, antialiased = _BLACK, False
+    report = (root if root.is_dir() else root.parent) / REPORT_NAME
+    values = _json_object(report) if report.is_file() else {}
+    if {"background", "antialiased", "scene_path"} <= values.keys():
+        red, green, blue = values["background"]
+        behind, antialiased = (float(red), float(green), float(blue)), bool(values["antialiased"])
+    return (
+        behind if config.background is None else config.background,
+        antialiased if config.antialiased is None else config.antialiased,
+    )
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing where it is not an object: beside a bare splat file it may be anybody's."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _known_cameras(root: Path, config: RenderConfig) -> CameraBatch | None:

@@ -26,7 +26,7 @@ dl { display: grid; grid-template-columns: auto auto; gap: .35rem 1.25rem; margi
   background: var(--soft); border-radius: 12px; }
 dt { opacity: .75; } dd { margin: 0; font-variant-numeric: tabular-nums; text-align: right; font-weight: 600; }
 figure { margin: 1.25rem 0 0; padding-top: 1rem; border-top: 1px solid var(--line); }
-figure img { width: 100%; max-width: 70rem; border-radius: 8px; display: block; }
+figure img { width: 100%; border-radius: 8px; display: block; }
 figcaption { display: flex; justify-content: space-between; flex-wrap: wrap; gap: .25rem 1rem; margin-bottom: .5rem;
   font-variant-numeric: tabular-nums; }
 code { background: var(--soft); padding: .1rem .35rem; border-radius: 5px; }
@@ -56,15 +56,16 @@ def write_report_page(folder: Path, report: FitReport, pictures: Sequence[ViewPi
             f'<img src="{html.escape(picture.strip.as_posix())}" alt="photo, render, error and depth of '
             f'{html.escape(picture.name)}"></figure>'
         )
+    name = html.escape(report.name)
     title = "Held-out views" if held_out else "Views"
     page = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Gaussian scene</title><style>{_STYLE}</style></head><body>
-<h1>Gaussian scene</h1>
-<p class="lead">Fitted to {report.train_views} posed photos. The splats are in <code>scene.ply</code>, the cameras in
-<code>cameras.json</code>, every figure in <code>report.json</code>.</p>
+<title>{name}: Gaussian scene</title><style>{_STYLE}</style></head><body>
+<h1>{name}</h1>
+<p class="lead">Gaussian scene fitted to {report.train_views} posed photos. The splats are in
+<code>scene.ply</code>, the cameras in <code>cameras.json</code>, every figure in <code>report.json</code>.</p>
 <div class="top"><img src="previews/{ORBIT_NAME}" alt="orbit around the scene">
-<dl>{"".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in rows)}</dl></div>
+<dl>{"".join(f"<dt>{label}</dt><dd>{value}</dd>" for label, value in rows)}</dl></div>
 <h2>{title}: photo, render, error (4x), depth</h2>
 {"".join(figures)}
 </body></html>

@@ -51,10 +51,11 @@ def outline(page: str) -> Outline:
     return found
 
 
-def _report(names: list[str], *, device: str = "cpu") -> FitReport:
+def _report(names: list[str], *, device: str = "cpu", name: str = "kitchen") -> FitReport:
     scores = tuple(ViewScore(name=name, psnr=21.5 + row, ssim=0.8) for row, name in enumerate(names))
     mean = sum(score.psnr for score in scores) / len(scores) if scores else float("nan")
     return FitReport(
+        name=name,
         scene_path=Path("scene.ply"),
         gaussians=12_345,
         train_views=40,
@@ -64,6 +65,8 @@ def _report(names: list[str], *, device: str = "cpu") -> FitReport:
         seconds=61.4,
         peak_memory_gb=1.25,
         device=device,
+        background=(0.0, 0.0, 0.0),
+        antialiased=False,
     )
 
 
@@ -77,7 +80,18 @@ def test_figures_and_pictures_are_there(tmp_path: Path) -> None:
     assert path == tmp_path / "index.html"
     page = outline(path.read_text(encoding="utf-8"))
     assert page.seen[:2] == ["html", "head"]
-    for figure in ("22.00 dB", "0.800", "12,345", "40 / 2", "64 x 64 px", "61 s on cpu", "1.2 GB", "21.50 dB", "22.50"):
+    for figure in (
+        "kitchen",
+        "22.00 dB",
+        "0.800",
+        "12,345",
+        "40 / 2",
+        "64 x 64 px",
+        "61 s on cpu",
+        "1.2 GB",
+        "21.50 dB",
+        "22.50",
+    ):
         assert figure in page.text, figure
     assert [image["src"] for image in page.images] == [
         "previews/orbit.webp", "previews/view_000.png", "previews/view_001.png",
@@ -86,10 +100,13 @@ def test_figures_and_pictures_are_there(tmp_path: Path) -> None:
 
 
 def test_names_are_shown_and_never_run(tmp_path: Path) -> None:
-    path = write_report_page(tmp_path, _report([EVIL], device="<i>gpu</i>"), _pictures([EVIL]), ring_cameras())
+    report = _report([EVIL], device="<i>gpu</i>", name="<u>room</u>")
+    path = write_report_page(tmp_path, report, _pictures([EVIL]), ring_cameras())
     page = outline(path.read_text(encoding="utf-8"))
     assert "b" not in page.seen
     assert "i" not in page.seen
+    assert "u" not in page.seen
+    assert "<u>room</u>" in page.text
     assert EVIL in page.text
     assert "<i>gpu</i>" in page.text
     assert page.images[1]["alt"] == f"photo, render, error and depth of {EVIL}"
