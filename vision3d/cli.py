@@ -89,6 +89,10 @@ def main(arguments: list[str] | None = None) -> int:
             f"expected the package {error.name}, found none. Run: pip install 'vision3d-medseg[vision3d]', "
             "or `vision3d doctor` for everything that is missing."
         )
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        return _failed(f"the device ran out of memory: {error}. Lower --max-side or the cap on Gaussians.")
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         return 130

@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.vision3d.rendering.splat_cases import Case, cameras, random_case, relative_error, render
 from vision3d.cameras.camera_batch import CameraBatch
 from vision3d.errors import InvalidInputError
-from vision3d.rendering.catalogue import RENDERERS, choose_renderer
+from vision3d.rendering.catalogue import RENDERERS, choose_renderer, say_once
 from vision3d.rendering.checks import check_label_map, check_raster_inputs
 from vision3d.rendering.dense_renderer import DenseRenderer
 from vision3d.rendering.render_views import render_views
@@ -244,6 +244,7 @@ def test_features_must_fit_the_scene() -> None:
 
 
 def test_choosing_a_renderer(caplog: pytest.LogCaptureFixture) -> None:
+    say_once.cache_clear()
     with caplog.at_level("INFO"):
         assert choose_renderer("cpu").name == "cpu"
     assert "renderer: cpu" in caplog.text

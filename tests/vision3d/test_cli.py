@@ -143,6 +143,22 @@ def test_a_full_disk_is_an_error_in_words(
     assert "No space left on device: 'scene.ply'" in message
 
 
+def test_a_full_device_is_an_error_in_words_and_other_faults_are_not_hidden(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out(command: object) -> int:
+        raise torch.OutOfMemoryError("tried to allocate 9 GiB")
+
+    def fail(command: object) -> int:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(cli, "_run", run_out)
+    assert "9 GiB" in _failure(capsys, "doctor")
+    monkeypatch.setattr(cli, "_run", fail)
+    with pytest.raises(RuntimeError, match="of ours"):
+        cli.main(["doctor"])
+
+
 def test_an_interrupt_says_how_to_go_on(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(command: object) -> int:
         raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 
@@ -43,5 +44,11 @@ def choose_renderer(device: torch.device | str, name: str = "auto") -> Renderer:
         raise InvalidInputError(
             f"Expected tensors on the CPU for the cpu renderer, found device {device}. Move the scene or use gsplat."
         )
-    _log.info("renderer: %s (device %s)", chosen, device)
+    say_once(chosen, str(device))
     return RENDERERS[chosen]()
+
+
+@functools.cache
+def say_once(name: str, device: str) -> None:
+    """Log which renderer was taken, once per process and choice."""
+    _log.info("renderer: %s (device %s)", name, device)
