@@ -43,6 +43,7 @@ test: $(STAMPS)/test lint  ## Set up, run the gates and the tests
 	$(BIN)/python -m pytest
 
 bench: $(STAMPS)/test  ## Print the benchmark tables (minutes)
+	$(BIN)/python -m benchmarks.renderer_accuracy
 	$(BIN)/python -m benchmarks.rasteriser_speed
 	$(BIN)/python -m benchmarks.training_step
 	$(BIN)/python -m benchmarks.frozen_geometry
