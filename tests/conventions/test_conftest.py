@@ -11,6 +11,7 @@ from jaxtyping import TypeCheckError
 
 import vision3d.rendering.kernels
 from tests.conftest import NetworkRefused, shape_checked_modules
+from tests.conventions.source_files import PRODUCT
 from vision3d.scene.gaussian_scene import GaussianScene
 
 
@@ -50,6 +51,11 @@ def test_kernels_are_left_unwrapped(checkout: Path) -> None:
     checked = shape_checked_modules()
     assert "vision3d.rendering.renderer" in checked
     assert not [name for name in checked if name.startswith(vision3d.rendering.kernels.__name__)]
+
+
+def test_no_package_is_left_unchecked(checkout: Path) -> None:
+    packages = {name for name in PRODUCT if (checkout / name / "__init__.py").is_file()}
+    assert {name.partition(".")[0] for name in shape_checked_modules()} == packages
 
 
 @pytest.mark.parametrize("number", [1, 2])

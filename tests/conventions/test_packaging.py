@@ -48,6 +48,11 @@ def test_the_extras_are_there(project: dict[str, Any]) -> None:
     assert everything.extras == EXTRAS - {"dev", "all"}
 
 
+def test_every_pin_is_one_version(pins: dict[str, Requirement]) -> None:
+    loose = [str(pin) for pin in pins.values() if [bound.operator for bound in pin.specifier] != ["=="]]
+    assert loose == []
+
+
 def test_every_dependency_is_pinned_within_its_bounds(project: dict[str, Any], pins: dict[str, Requirement]) -> None:
     rows = [*project["dependencies"], *(row for extra in project["optional-dependencies"].values() for row in extra)]
     for requirement in map(Requirement, rows):
@@ -56,8 +61,7 @@ def test_every_dependency_is_pinned_within_its_bounds(project: dict[str, Any], p
         pin = pins.get(canonicalize_name(requirement.name))
         assert pin is not None, f"{requirement} is not in constraints.txt"
         (bound,) = pin.specifier
-        if bound.operator == "==":
-            assert requirement.specifier.contains(bound.version), f"{pin} is not within {requirement}"
+        assert requirement.specifier.contains(bound.version), f"{pin} is not within {requirement}"
 
 
 def test_every_command_can_be_called(project: dict[str, Any]) -> None:
@@ -72,6 +76,8 @@ def test_the_wheel_holds_packages_and_samples_alone(wheel: Path, checkout: Path)
         names = archive.namelist()
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"vision3d", "vlm_bridge"}
+    modules = [path for top in ("vision3d", "vlm_bridge") for path in (checkout / top).rglob("*.py")]
+    assert {path.relative_to(checkout).as_posix() for path in modules} <= set(names)
     assert "vlm_bridge/embedded/manifest.json" in names
     assets = json.loads((checkout / "data/manifest.json").read_text())["assets"]
     files = {f"vlm_bridge/embedded/{file}" for asset in assets.values() for file in asset["files"]}
@@ -85,13 +91,16 @@ def test_an_unpacked_wheel_finds_its_samples(wheel: Path, tmp_path: Path) -> Non
         archive.extractall(tmp_path)
     program = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "import vlm_bridge.assets as assets\n"
-        "print(assets.__file__)\n"
+        "import vision3d.cli, vlm_bridge.assets as assets\n"
+        "print(vision3d.__file__, assets.__file__, sep='\\n')\n"
         "print(assets.asset_path('tabletop'))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
-    module, asset = (Path(line) for line in done.stdout.splitlines())
+    package, module, asset = (Path(line) for line in done.stdout.splitlines())
+    assert package == tmp_path / "vision3d/__init__.py"
     assert module == tmp_path / "vlm_bridge/assets.py"
     assert asset == tmp_path / "vlm_bridge/embedded/tabletop"
 
@@ -105,5 +114,7 @@ def test_the_hooks_run_what_the_project_installs(checkout: Path, project: dict[s
     commands = {"lint-imports": "import-linter"}
     assert {commands.get(program, program) for program in programs} <= provided
     assert {hook["language"] for hook in hooks} == {"system"}
+    files = [word for hook in hooks for word in hook["entry"].split() if "/" in word]
+    assert all((checkout / file).exists() for file in files), files
     lint = (checkout / "Makefile").read_text()
     assert all(f"$(BIN)/{program}" in lint for program in programs - {"pytest"})
