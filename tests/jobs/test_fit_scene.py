@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -291,3 +292,16 @@ def test_choosing_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("auto") == "cuda"
     assert choose_device("cpu") == "cpu"
+
+
+def test_a_scene_without_points_is_said_to_start_at_random(
+    scene: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bare = tmp_path / "scene"
+    shutil.copytree(scene, bare)
+    transforms = json.loads((bare / "transforms.json").read_text())
+    (bare / transforms.pop("ply_file_path")).unlink()
+    (bare / "transforms.json").write_text(json.dumps(transforms))
+    with caplog.at_level("INFO"):
+        fit_scene(bare, tmp_path / "run", tiny_config(steps=1))
+    assert "no point cloud: Gaussians start at random" in caplog.text

@@ -103,6 +103,8 @@ def fit_scene(
     run = open_run(Path(output), config, posed, overwrite=overwrite)
     _log.info("%d views of %dx%d (%d held out) on %s", len(photos.cameras), width, height, len(split.test), device)
     points = posed.points if config.start == "points" else None
+    if config.start == "points" and posed.points is None:
+        _log.info("the scene names no point cloud: Gaussians start at random, which asks for more photos")
     fitted = fit_gaussians(photos, points, train=split.train, config=config.fit, device=device, run=run)
     return _finish(run, fitted, photos, split, config, started, (Path(scene).resolve().name, device))
 
