@@ -45,7 +45,7 @@ def _tile_rectangle(n, means2d, radii, tiles_x, tiles_y):
     return x0, x1, y0, y1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _ellipse(a, b, c, bound):
     """Shape of {(u, v): a uu + 2 b uv + c vv <= bound}: half width, u of the top, slope and gain of the rim, margin.
 

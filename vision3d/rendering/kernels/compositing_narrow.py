@@ -44,7 +44,7 @@ GRADIENT_COLUMNS = 8
 """Slot columns before the channels: mean x, y; conic xx, xy, yy; opacity; |mean x|, |mean y|."""
 
 
-@njit(cache=True, fastmath=FASTMATH, error_model="numpy")
+@njit(cache=True, forceinline=True, fastmath=FASTMATH, error_model="numpy")
 def _blend_tile(start, stop, entries, spans, means2d, conics, opacities, channels, x0, y0, live_pixels, state):
     for k in range(start, stop):
         n = entries[k]
@@ -111,7 +111,7 @@ def composite_forward(
                     image[top + y, left + x, d] = state[V0 + uint64(d * STRIDE) + p] + transmittance * background[d]
 
 
-@njit(cache=True, fastmath=FASTMATH, error_model="numpy")
+@njit(cache=True, forceinline=True, fastmath=FASTMATH, error_model="numpy")
 def _unblend_tile(start, newest, entries, spans, slots, means2d, conics, opacities, channels, x0, y0, state, gradients):
     for k in range(start + max(newest[0], newest[1]), start - 1, -1):
         n = entries[k]

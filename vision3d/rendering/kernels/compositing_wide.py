@@ -40,7 +40,7 @@ from vision3d.rendering.kernels.tile_state import (
 )
 
 
-@njit(cache=True, fastmath=FASTMATH, error_model="numpy")
+@njit(cache=True, forceinline=True, fastmath=FASTMATH, error_model="numpy")
 def _blend_tile_wide(
     start, stop, entries, spans, means2d, conics, opacities, channels, x0, y0, live_pixels, state, sums
 ):
@@ -91,7 +91,7 @@ def composite_forward_wide(
                     image[top + y, left + x, d] = sums[p, d] + transmittance * background[d]
 
 
-@njit(cache=True, fastmath=FASTMATH, error_model="numpy")
+@njit(cache=True, forceinline=True, fastmath=FASTMATH, error_model="numpy")
 def _unblend_tile_wide(
     start, newest, entries, spans, slots, means2d, conics, opacities, channels, x0, y0, state, upstream,
     channel_sums, with_geometry, gradients,

@@ -9,7 +9,7 @@ C1 = float32(0.01**2)
 C2 = float32(0.03**2)
 
 
-@njit(cache=True, fastmath=FASTMATH)
+@njit(cache=True, forceinline=True, fastmath=FASTMATH)
 def _add_shifted(values, shift, weight, sums):
     """sums[m, i] += weight x values[m, i + shift]."""
     for m in range(sums.shape[0]):
@@ -19,7 +19,7 @@ def _add_shifted(values, shift, weight, sums):
             target[i] += weight * source[i]
 
 
-@njit(cache=True, fastmath=FASTMATH)
+@njit(cache=True, forceinline=True, fastmath=FASTMATH)
 def _add_rows(maps, row, weight, sums):
     """sums[m] += weight x maps[m, row]."""
     for m in range(sums.shape[0]):
@@ -29,7 +29,7 @@ def _add_rows(maps, row, weight, sums):
             target[i] += weight * source[i]
 
 
-@njit(cache=True, fastmath=FASTMATH)
+@njit(cache=True, forceinline=True, fastmath=FASTMATH)
 def _spread_shifted(sums, shift, weight, spread):
     """spread[m, i + shift] += weight x sums[m, i]."""
     for m in range(sums.shape[0]):

@@ -20,7 +20,7 @@ from vision3d.rendering.kernels.constants import (
 from vision3d.rendering.kernels.tile_state import TRANSMITTANCE, V0, X, Y, span_of
 
 
-@njit(cache=True, fastmath=FASTMATH, error_model="numpy")
+@njit(cache=True, forceinline=True, fastmath=FASTMATH, error_model="numpy")
 def blend_strip(n, spans, strip, means2d, conics, opacities, x0, y0, state):
     """Blend splat n into a strip and leave its weights in row V0.
 
@@ -54,7 +54,7 @@ def blend_strip(n, spans, strip, means2d, conics, opacities, x0, y0, state):
     return base, count, filled
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def pixels_hit(base, count, state, hits):
     """List in `hits` the pixels of the swept ones whose entry in row V0 is above 0; returns how many."""
     found = uint64(0)
@@ -65,7 +65,7 @@ def pixels_hit(base, count, state, hits):
     return int32(found)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def new_hits():
     """Room for the pixels of a strip, and one more that `pixels_hit` writes before it knows."""
     return np.empty(STRIP_PIXELS + 1, np.uint32)

@@ -40,7 +40,7 @@ def new_state(columns, rows, splat_count):
     return state
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def mark_full(state, index):
     """Note `index` as the last splat of the pixels that have become full since the last call."""
     for i in range(TILE_PIXELS):
