@@ -26,6 +26,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 # An int is welcome where a float is asked for, as PEP 484 says.
 _CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+_MARK = "stays_on_this_machine"
 _LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
@@ -41,7 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip GPU tests where there is no GPU, also when they were asked for."""
+    """Refuse the network again, should another plugin have let it in; skip GPU tests where there is no GPU."""
+    _guard_sockets()
     if item.get_closest_marker("gpu") is not None:
         import torch
 
@@ -100,6 +102,13 @@ def _refuse_network(config: pytest.Config) -> None:
         patch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
 
 
+def _guard_sockets() -> None:
+    for name in ("connect", "connect_ex"):
+        connect = getattr(socket.socket, name)
+        if not hasattr(connect, _MARK):
+            setattr(socket.socket, name, _guarded(connect))
+
+
 def _guarded(connect: Any) -> Any:
     def connect_on_this_machine(self: socket.socket, address: Any) -> Any:
         here = self.family == getattr(socket, "AF_UNIX", None) or str(address[0]).startswith(_LOOPBACK)
@@ -109,6 +118,7 @@ def _guarded(connect: Any) -> Any:
             )
         return connect(self, address)
 
+    setattr(connect_on_this_machine, _MARK, True)
     return connect_on_this_machine
 
 

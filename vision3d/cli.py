@@ -46,7 +46,7 @@ class Render:
 
 @dataclass(frozen=True, kw_only=True)
 class Convert:
-    """Convert a splat file: PLY (Inria, nerfstudio, gsplat, SuperSplat), .splat, .spz, checkpoints to PLY or .splat."""
+    """Convert a splat file: any PLY, .splat, .spz, .ksplat or checkpoint to PLY or .splat."""
 
     source: tyro.conf.Positional[Path]
     """File to read."""

@@ -21,6 +21,15 @@ def test_connection_to_another_machine_is_refused() -> None:
         connection.connect(("192.0.2.1", 80))
 
 
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_plugin_that_lets_the_network_in_does_so_for_one_test_at_most(turn: int) -> None:
+    try:
+        with socket.socket() as connection, pytest.raises(NetworkRefused):
+            connection.connect(("192.0.2.1", 80))
+    finally:
+        del socket.socket.connect  # as plugins do that put the inherited method back after each test
+
+
 def test_connection_on_this_machine_works() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         with socket.create_connection(server.getsockname()) as connection:

@@ -96,10 +96,10 @@ def _odd_splat(folder: Path) -> list[str]:
     return _convert(folder / "scene.splat")
 
 
-@case("a .ksplat", r"found \.ksplat")
-def _ksplat(folder: Path) -> list[str]:
-    (folder / "scene.ksplat").write_bytes(bytes(64))
-    return _convert(folder / "scene.ksplat")
+@case("a .sog", r"found \.sog")
+def _sog(folder: Path) -> list[str]:
+    (folder / "scene.sog").write_bytes(bytes(64))
+    return _convert(folder / "scene.sog")
 
 
 @case("a file without a suffix", r"found none")

@@ -11,6 +11,7 @@ import torch
 from vision3d.errors import InvalidInputError, SplatFileError
 from vision3d.scene.checkpoints import read_checkpoint, read_nerfstudio_run
 from vision3d.scene.gaussian_scene import GaussianScene, check_finite
+from vision3d.scene.ksplat_file import read_ksplat
 from vision3d.scene.ply import read_ply, write_ply
 from vision3d.scene.splat_file import read_splat, write_splat
 from vision3d.scene.spz import read_spz
@@ -19,6 +20,7 @@ READERS: dict[str, Callable[[Path], GaussianScene]] = {
     ".ply": read_ply,
     ".splat": read_splat,
     ".spz": read_spz,
+    ".ksplat": read_ksplat,
     ".ckpt": read_checkpoint,
     ".pt": read_checkpoint,
 }
@@ -33,7 +35,7 @@ _SIGNATURES = {
     b"NGSP": (".spz", "an .spz"),
     b"PK\x03\x04": (".pt", "a zip archive, as torch checkpoints use"),
 }
-_ELSEWHERE = {".ksplat", ".sog", ".lcc", ".usdz"}
+_ELSEWHERE = {".sog", ".lcc", ".usdz"}
 
 
 def read_splats(path: str | Path) -> GaussianScene:

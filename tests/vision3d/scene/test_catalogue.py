@@ -64,7 +64,7 @@ def test_a_nerfstudio_run_folder_is_read(tmp_path: Path) -> None:
         ("scene.splat", bytes(33), "multiple of 32 bytes"),
         ("scene.obj", b"v 0 0 0", r"found \.obj"),
         ("scene", b"v 0 0 0", "found none"),
-        ("scene.ksplat", bytes(99), r"found \.ksplat.*Convert it to \.ply"),
+        ("scene.sog", bytes(99), r"found \.sog.*Convert it to \.ply"),
         ("scene.ckpt", b"not a checkpoint", "readable torch checkpoint|tensors and numbers only"),
     ],
 )

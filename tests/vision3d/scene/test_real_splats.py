@@ -120,11 +120,6 @@ def test_the_guitar_survives_splat_within_bytes(guitar: GaussianScene, tmp_path:
     assert (found.opacities - guitar.opacities).abs().max() <= 0.5 / 255 + 1e-6
 
 
-def test_ksplat_is_refused_with_advice(splats: Path) -> None:
-    with pytest.raises(SplatFileError, match=r"found \.ksplat.*Convert it to \.ply"):
-        read_splats(splats / "fixtures" / "minimal.ksplat")
-
-
 @pytest.mark.parametrize(
     ("name", "said"),
     [("derived_truncated_splat.ply", "found 200000. The file is cut"), ("derived_zero_vertices.ply", "0 vertices")],
