@@ -54,6 +54,8 @@ class FitConfig:
     """Fit with the antialiased (Mip-Splatting 2D) filter; render with the same setting."""
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """RGB behind the scene in 0-1; photos with alpha are composited on white and fitted on white."""
+    random_background: float = 0.7
+    """Share of the steps in which photos without alpha are fitted on random colours, so that no surface stays empty."""
     checkpoint_every: int = 1000
     """Steps between checkpoints."""
 
@@ -70,10 +72,11 @@ class FitConfig:
                 "FitConfig: expected 0 < initial_opacity < 1, initial_scale > 0 and 0 <= ssim_weight <= 1, found "
                 f"{self.initial_opacity}, {self.initial_scale} and {self.ssim_weight}. Change them."
             )
-        if not all(0 <= value <= 1 for value in self.background) or not 0 <= self.seed < 2**32:
+        shares = (*self.background, self.random_background)
+        if not all(0 <= value <= 1 for value in shares) or not 0 <= self.seed < 2**32:
             raise InvalidInputError(
-                f"FitConfig: expected a background in 0-1 and 0 <= seed < 2^32, found {self.background} and "
-                f"{self.seed}. Change them."
+                f"FitConfig: expected background and random_background in 0-1 and 0 <= seed < 2^32, found "
+                f"{self.background}, {self.random_background} and {self.seed}. Change them."
             )
         caps = {"mcmc": self.mcmc.gaussian_cap, "default": self.default.gaussian_cap}
         if self.initial_count > caps.get(self.densifier, self.initial_count):

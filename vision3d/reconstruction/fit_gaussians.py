@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from tqdm import tqdm
 
 from vision3d.cameras.camera_batch import CameraBatch
@@ -43,6 +45,7 @@ class _TrainingViews:
     images: torch.Tensor
     valid: torch.Tensor | None
     background: torch.Tensor
+    opaque: bool
 
 
 def fit_gaussians(
@@ -105,6 +108,19 @@ def view_of_step(step: int, count: int, seed: int) -> int:
     return int(torch.randperm(count, generator=generator)[step % count])
 
 
+def background_of_step(
+    step: int, config: FitConfig, background: Float[Tensor, " 3"], *, opaque: bool
+) -> Float[Tensor, " 3"]:
+    """What lies behind the scene at `step`: a random colour for opaque photos in the first share of the steps.
+
+    On one fixed colour a surface of that colour may stay empty; on changing ones it has to be built.
+    """
+    if not opaque or step >= config.random_background * config.steps:
+        return background
+    generator = torch.Generator().manual_seed(config.seed * 15_485_863 + step)
+    return torch.rand(3, generator=generator).to(background)
+
+
 def _training_views(
     photos: Photos, train: Sequence[str] | None, config: FitConfig, device: torch.device
 ) -> _TrainingViews:
@@ -118,6 +134,7 @@ def _training_views(
         images=photos.images[rows].to(device),
         valid=None if photos.valid is None else photos.valid[rows].to(device),
         background=torch.tensor(background, device=device),
+        opaque=photos.alpha is None,
     )
 
 
@@ -162,7 +179,7 @@ def _train_step(
         scene_of(parameters, sh_degree=min(step // config.sh_every, config.sh_degree)),
         views.cameras.select([name]),
         renderer=renderer,
-        background=views.background,
+        background=background_of_step(step, config, views.background, opaque=views.opaque),
         options=RasterOptions(antialiased=config.antialiased),
     )
     if densifier.needs_means2d_gradient:

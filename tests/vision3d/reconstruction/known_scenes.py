@@ -55,8 +55,12 @@ def known_photos(scene: GaussianScene | None = None, cameras: CameraBatch | None
 
 
 def quick_fit(**changes) -> FitConfig:
-    """Settings for a fit of a few hundred Gaussians that relocates and grows within its first steps."""
+    """Settings for a fit of a few hundred Gaussians that relocates and grows within its first steps.
+
+    The black around the known scene is empty, so it is fitted on black.
+    """
     settings = {
+        "random_background": 0.0,
         "steps": 40,
         "initial_count": 200,
         "sh_degree": 1,

@@ -19,8 +19,14 @@ from vision3d.reconstruction.densification.default import DefaultConfig
 from vision3d.reconstruction.densification.mcmc import McmcConfig
 from vision3d.reconstruction.evaluate_views import evaluate_views, mean_scores
 from vision3d.reconstruction.fit_config import FitConfig
-from vision3d.reconstruction.fit_gaussians import fit_gaussians, learning_rate_of_means, view_of_step
+from vision3d.reconstruction.fit_gaussians import (
+    background_of_step,
+    fit_gaussians,
+    learning_rate_of_means,
+    view_of_step,
+)
 from vision3d.reconstruction.splat_parameters import LearningRates
+from vision3d.rendering.render_views import render_views
 from vision3d.scene.gaussian_scene import GaussianScene
 from vlm_bridge.runs.run_folder import RunFolder, create_run
 
@@ -146,6 +152,27 @@ def test_photos_with_alpha_are_fitted_on_white(photos: Photos) -> None:
     scores = evaluate_views(scene, white, white.cameras.names, background=torch.ones(3))
     black = evaluate_views(scene, white, white.cameras.names, background=BLACK)
     assert mean_scores(scores)[0] > mean_scores(black)[0] + 6
+
+
+def test_what_photos_show_is_solid_where_backgrounds_change() -> None:
+    # Photos of nothing but black: on a black background empty space explains them, on changing ones only a surface.
+    cameras = ring_cameras()
+    photos = Photos(cameras=cameras, images=torch.zeros(6, 40, 40, 3, dtype=torch.uint8), alpha=None, valid=None)
+    solid = {}
+    for share in (0.0, 1.0):
+        scene = fit_gaussians(photos, config=quick_fit(steps=120, random_background=share, sh_degree=0))
+        solid[share] = float(render_views(scene, cameras).alpha.mean())
+    assert solid[1.0] > 0.9
+    assert solid[0.0] < solid[1.0] - 0.1
+
+
+def test_backgrounds_change_for_opaque_photos_in_the_first_steps() -> None:
+    config, behind = quick_fit(steps=10, random_background=0.5), torch.tensor([0.1, 0.2, 0.3])
+    drawn = [background_of_step(step, config, behind, opaque=True) for step in range(10)]
+    assert all(torch.equal(colour, behind) for colour in drawn[5:])
+    assert len({tuple(colour.tolist()) for colour in drawn[:5]}) == 5
+    assert torch.equal(drawn[3], background_of_step(3, config, behind, opaque=True))  # as after a resume
+    assert torch.equal(background_of_step(0, config, behind, opaque=False), behind)
 
 
 def test_a_single_view_can_be_fitted() -> None:
