@@ -37,3 +37,7 @@ class MissingDependencyError(Vision3DError, ImportError):
 
 class RunFolderError(Vision3DError):
     """A run folder cannot be written, resumed, or does not match the configuration asked for."""
+
+
+class ModelFileError(Vision3DError):
+    """Weights, configuration or features of a model are missing, cut, or belong to another model."""
