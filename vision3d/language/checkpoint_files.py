@@ -22,6 +22,9 @@ VOCABULARY_NAME = "vocabulary.json"
 WEIGHT_NAMES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin", "open_clip_pytorch_model.pt")
 """Files looked for in a folder, the first one found is taken."""
 _READABLE = {".safetensors", ".bin", ".pt", ".pth"}
+_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+"""CLIP's own pixel statistics, for models that state none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,7 @@ class ModelFiles:
     vocabulary: tuple[str, ...] | None = None
     """Words of a `WordTokenizer`; None where open_clip's own tokenizer belongs to the model."""
     tokenizer_folder: Path | None = None
-    """Folder of a Hugging Face tokenizer; None where there is none beside the weights."""
+    """Folder of the Hugging Face tokenizer that `model_config` may name; None where none lies beside the weights."""
 
 
 def read_model_folder(folder: Path) -> ModelFiles:
@@ -103,17 +106,50 @@ def downloaded_weights(model: str, tag: str, source: Mapping[str, Any]) -> Path:
     found = [*places, *([legacy] if url and legacy.is_file() else [])]
     if found:
         return found[0]
-    get = f"hf download {repository} {file or CONFIG_NAME + ' ' + WEIGHT_NAMES[0]}" if repository else f"get {url}"
+    get = f"hf download {repository} {file or WEIGHT_NAMES[0]}" if repository else f"get {url} into {legacy.parent}"
     raise ModelFileError(
         f"Expected the weights {tag!r} of {model} on this machine, found none in {_hub_cache()} nor {legacy.parent}. "
         f"Run once where there is a network: {get} -- or give a checkpoint file as {model}=FILE, or use 'embedded'."
     )
 
 
+def downloaded_folder(repository: str, file: str) -> Path:
+    """The folder of a repository of the hub that holds `file`, where an earlier download left it.
+
+    Raises:
+        ModelFileError: it is not on this machine.
+    """
+    found = _hub_snapshots(repository, file)
+    if not found:
+        raise ModelFileError(
+            f"Expected {file} of {repository} on this machine, found none in {_hub_cache()}. "
+            f"Run once where there is a network: hf download {repository}"
+        )
+    return found[-1].parent
+
+
+def pixel_statistics(files: ModelFiles) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of the pixels (red, green, blue); CLIP's own where the model states none.
+
+    Raises:
+        ModelFileError: what the model states are no three numbers, or deviations that are not above zero.
+    """
+    stated = files.preprocess.get("mean") or _MEAN, files.preprocess.get("std") or _DEVIATION
+    try:
+        mean, deviation = (tuple(float(value) for value in values) for values in stated)
+    except (TypeError, ValueError):
+        mean, deviation = (), ()
+    if len(mean) != 3 or len(deviation) != 3 or min(deviation) <= 0:
+        raise ModelFileError(
+            f"{files.name}: expected three numbers as mean and three above zero as std of its preprocess_cfg, found "
+            f"{stated[0]!r} and {stated[1]!r}. Correct {CONFIG_NAME}."
+        )
+    return mean, deviation
+
+
 def model_digest(files: ModelFiles) -> str:
     """Sixteen hexadecimal digits that change with the configuration, the vocabulary or the weights."""
-    preprocess = {key: files.preprocess[key] for key in ("mean", "std") if key in files.preprocess}
-    facts = [files.model_config, preprocess, files.vocabulary, file_sha256(files.weights)]
+    facts = [files.model_config, pixel_statistics(files), files.vocabulary, file_sha256(files.weights)]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import interpolate, pad
 
 from vision3d.errors import InvalidInputError
 
@@ -31,11 +31,11 @@ class CropSettings:
     padding: Literal["white", "black"] = "black"
     """What fills the box up to a square."""
     antialias: bool = True
-    """Average over each pixel when a box is larger than the encoder's picture; False samples single points."""
+    """Smooth before shrinking boxes that are larger than the encoder's picture; False samples single points."""
     minimum_pixels: int = 1
     """Masks with fewer pixels are left out."""
     batch_size: int = 64
-    """Crops made and encoded at a time."""
+    """Crops made and encoded at a time, which bounds the memory."""
 
     def __post_init__(self) -> None:
         if self.background not in (*_LEVELS, "photo") or self.padding not in _LEVELS:
@@ -60,6 +60,16 @@ class MaskBoxes:
     """Left, top, right, bottom in pixels; right and bottom are the first ones outside."""
     pixels: Int[Tensor, " mask"]
     """Size of each mask."""
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    def batches(self, size: int) -> Iterator[MaskBoxes]:
+        """The masks in order, at most `size` at a time."""
+        parts = (self.number.split(size), self.box.split(size), self.pixels.split(size))
+        for number, box, pixels in zip(*parts, strict=True):
+            if len(number):
+                yield MaskBoxes(number=number, box=box, pixels=pixels)
 
 
 def mask_boxes(labels: Int[Tensor, "height width"], *, minimum_pixels: int = 1) -> MaskBoxes:
@@ -98,60 +108,27 @@ def crop_masks(
     """
     _check_sizes(image, labels)
     settings = settings or CropSettings()
-    crops = torch.empty(len(masks.number), 3, size, size, device=image.device)
-    for rows, taps in _equal_zoom(masks, size, settings):
-        fine = _sampled(image, labels, masks.number[rows], masks.box[rows], size * taps, settings)
-        crops[rows] = avg_pool2d(fine, taps) if taps > 1 else fine
+    colour = image.permute(2, 0, 1).float() / 255.0
+    crops = torch.empty(len(masks), 3, size, size, device=image.device)
+    for place, (number, box) in enumerate(zip(masks.number.tolist(), masks.box.tolist(), strict=True)):
+        left, top, right, bottom = box
+        cut = colour[:, top:bottom, left:right]
+        if settings.background != "photo":
+            cut = torch.where(labels[top:bottom, left:right] == number, cut, _LEVELS[settings.background])
+        crops[place] = _resized(_squared(cut, _LEVELS[settings.padding]), size, antialias=settings.antialias)
     return crops
 
 
-def _equal_zoom(masks: MaskBoxes, size: int, settings: CropSettings) -> Iterator[tuple[Tensor, int]]:
-    """Rows of masks that need the same number of samples per pixel and axis, a batch at a time."""
-    side = (masks.box[:, 2:] - masks.box[:, :2]).amax(-1) if len(masks.box) else masks.number
-    taps = torch.div(side + size - 1, size, rounding_mode="floor").clamp(min=1)
-    if not settings.antialias:
-        taps = torch.ones_like(side)
-    for count in taps.unique().tolist():
-        rows = (taps == count).nonzero(as_tuple=True)[0]
-        for batch in rows.split(max(1, settings.batch_size // count**2)):
-            yield batch, int(count)
+def _squared(picture: Float[Tensor, "3 height width"], level: float) -> Float[Tensor, "3 side side"]:
+    """The picture in the middle of a square; an odd pixel of padding goes below or to the right."""
+    height, width = picture.shape[1:]
+    side = max(height, width)
+    above, before = (side - height) // 2, (side - width) // 2
+    return pad(picture, (before, side - width - before, above, side - height - above), value=level)
 
 
-def _sampled(
-    image: Tensor, labels: Tensor, number: Tensor, box: Tensor, size: int, settings: CropSettings
-) -> Float[Tensor, "mask 3 size size"]:
-    """The padded squares of the masks, resized bilinearly to `size`."""
-    extent = box[:, 2:] - box[:, :2]
-    side = extent.amax(-1, keepdim=True)
-    origin = box[:, :2] - torch.div(side - extent, 2, rounding_mode="floor")
-    place = (torch.arange(size, device=image.device) + 0.5) * side / size - 0.5
-    place = place.clamp(min=0.0)  # half a pixel before the first one is the first one
-    first = torch.minimum(place.floor().long(), side - 1)
-    second = torch.minimum(first + 1, side - 1)
-    share = place - first
-    result = torch.zeros(len(number), size, size, 3, device=image.device)
-    for y, weight_y in ((first, 1 - share), (second, share)):
-        for x, weight_x in ((first, 1 - share), (second, share)):
-            weight = weight_y[:, :, None] * weight_x[:, None, :]
-            colour = _colours(image, labels, number, box, (origin[:, :1] + x, origin[:, 1:] + y), settings)
-            result += weight[..., None] * colour
-    return result.permute(0, 3, 1, 2)
-
-
-def _colours(
-    image: Tensor, labels: Tensor, number: Tensor, box: Tensor, place: tuple[Tensor, Tensor], settings: CropSettings
-) -> Float[Tensor, "mask row column 3"]:
-    """Colours 0-1 at the crossings of columns and rows: the mask's pixels, its background, and padding around."""
-    column, row = place[0][:, None, :], place[1][:, :, None]
-    left, top, right, bottom = (edge[:, None, None] for edge in box.unbind(-1))
-    inside = (column >= left) & (column < right) & (row >= top) & (row < bottom)
-    height, width = labels.shape
-    index = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
-    colour = image.reshape(-1, 3)[index].float() / 255.0
-    if settings.background != "photo":
-        own = labels.reshape(-1)[index] == number[:, None, None]
-        colour = torch.where(own[..., None], colour, _LEVELS[settings.background])
-    return torch.where(inside[..., None], colour, _LEVELS[settings.padding])
+def _resized(picture: Float[Tensor, "3 side side"], size: int, *, antialias: bool) -> Float[Tensor, "3 size size"]:
+    return interpolate(picture[None], size=(size, size), mode="bilinear", align_corners=False, antialias=antialias)[0]
 
 
 def _check_sizes(image: Tensor, labels: Tensor) -> None:

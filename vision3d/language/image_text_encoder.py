@@ -1,4 +1,4 @@
-"""`ImageTextEncoder`: what the rest of vision3d asks of a CLIP-like model, and the check that two things agree on one."""
+"""`ImageTextEncoder`: what the rest of vision3d asks of a CLIP-like model, and the check that two agree."""
 
 from __future__ import annotations
 
@@ -40,6 +40,10 @@ class ImageTextEncoder(Protocol):
 
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "text dim"]:
         """Unit vectors of phrases, on the CPU."""
+        ...
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """Words of `text` that mean nothing to the encoder, in order; empty where every word is read in pieces."""
         ...
 
 

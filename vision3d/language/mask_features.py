@@ -12,6 +12,7 @@ from numpy import ndarray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.functional import normalize
 from tqdm import tqdm
 
 from vision3d.errors import InvalidInputError, ModelFileError
@@ -69,9 +70,10 @@ def encode_masks(
     vectors, levels, numbers = [torch.zeros(0, encoder.dim)], [], []
     for level, level_labels in enumerate(labels):
         masks = mask_boxes(level_labels, minimum_pixels=settings.minimum_pixels)
-        crops = crop_masks(image, level_labels, masks, encoder.image_size, settings)
-        vectors += [encoder.encode_images(batch) for batch in crops.split(settings.batch_size) if len(batch)]
-        levels += [level] * len(masks.number)
+        for batch in masks.batches(settings.batch_size):
+            crops = crop_masks(image, level_labels, batch, encoder.image_size, settings)
+            vectors.append(encoder.encode_images(crops))
+        levels += [level] * len(masks)
         numbers += masks.number.tolist()
     return MaskFeatures(
         vectors=torch.cat(vectors),
@@ -147,13 +149,14 @@ def load_mask_features(path: Path, encoder: ImageTextEncoder | None = None) -> M
                     f"{path}: expected a file of {_FORMAT!r}, found {facts.get('format')!r}. Encode the masks again."
                 )
             tensors = {name: file.get_tensor(name) for name in ("vectors", *_COLUMNS)}
-    except (OSError, SafetensorError) as error:
+            encoder_id = facts["encoder_id"]
+    except (OSError, SafetensorError, KeyError) as error:
         raise ModelFileError(f"{path}: expected mask features, found: {error}. Encode the masks again.") from error
     if encoder is not None:
-        check_same_encoder(facts["encoder_id"], encoder, str(path))
+        check_same_encoder(encoder_id, encoder, str(path))
     return MaskFeatures(
-        vectors=torch.nn.functional.normalize(tensors["vectors"].float(), dim=-1),
-        encoder_id=facts["encoder_id"],
+        vectors=normalize(tensors["vectors"].float(), dim=-1),
+        encoder_id=encoder_id,
         **{name: tensors[name].long() for name in _COLUMNS},
     )
 

@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from vision3d.errors import ModelFileError
+from vision3d.errors import InvalidInputError, ModelFileError
 
 PAD, START, UNKNOWN, FIRST_WORD = 0, 1, 2, 3
-_WORD = re.compile(r"[a-z0-9]+")
+_WORD = re.compile(r"[^\W_]+")
 _SILENT = frozenset({"a", "an", "the"})
 """Words that carry no meaning of their own and are left out."""
 
@@ -35,6 +35,11 @@ class WordTokenizer:
     """
 
     def __init__(self, words: Sequence[str], *, context_length: int) -> None:
+        if context_length < 3:
+            raise InvalidInputError(
+                f"WordTokenizer: expected a context of at least 3 (start, one word, end), found {context_length}. "
+                "Raise it."
+            )
         self.words = tuple(words)
         self.context_length = context_length
         self._number = {word: FIRST_WORD + place for place, word in enumerate(self.words)}
@@ -55,8 +60,16 @@ class WordTokenizer:
         return torch.tensor(rows, dtype=torch.long).reshape(-1, self.context_length)
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
-        """The words of `text` that the vocabulary lacks, in order."""
-        return tuple(word for word in split_words(text) if self._word_number(word) == UNKNOWN)
+        """The words of `text` that the vocabulary lacks, in order; all of `text` where no word says anything.
+
+        Example:
+            >>> WordTokenizer(("mug",), context_length=6).unknown_words("The ...!")
+            ('The ...!',)
+        """
+        words = split_words(text)
+        if not words:
+            return (text,)
+        return tuple(word for word in words if self._word_number(word) == UNKNOWN)
 
     def _word_number(self, word: str) -> int:
         for form in (word, *_singulars(word)):
@@ -76,7 +89,7 @@ def split_words(text: str) -> list[str]:
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:
-    """The words of a vocabulary file: a JSON list of distinct lower-case words.
+    """The words of a vocabulary file: a JSON list of distinct words as `split_words` gives them.
 
     Raises:
         ModelFileError: the file is missing or is no such list.
@@ -87,9 +100,14 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
         raise ModelFileError(
             f"{path}: expected a vocabulary (JSON list of words), found an unreadable file ({error}). Restore it."
         ) from error
-    listed = isinstance(words, list) and all(isinstance(word, str) for word in words)
-    if not listed or len(set(words)) != len(words):
-        raise ModelFileError(f"{path}: expected a JSON list of distinct words, found something else. Restore the file.")
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ModelFileError(f"{path}: expected a JSON list of words, found something else. Restore the file.")
+    wrong = [word for place, word in enumerate(words) if split_words(word) != [word] or word in words[:place]]
+    if wrong:
+        raise ModelFileError(
+            f"{path}: expected distinct lower-case words without punctuation and articles, found {wrong[:5]}. "
+            "Restore the file."
+        )
     return tuple(words)
 
 
