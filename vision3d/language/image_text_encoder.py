@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from vision3d.errors import InvalidInputError
 
 
+@runtime_checkable
 class ImageTextEncoder(Protocol):
     """Pictures and phrases as unit vectors of one space; the larger their dot product, the better they fit."""
 
