@@ -34,7 +34,7 @@ def load_encoder(name: str = "embedded", device: torch.device | str = "cpu") -> 
     if name == "embedded":
         return OpenClipEncoder.from_folder(_embedded_folder(), device=device)
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and folder.is_dir():
         return OpenClipEncoder.from_folder(folder, device=device)
     model, _, file = name.partition("=")
     if file:

@@ -113,7 +113,9 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
 
 def _singulars(word: str) -> tuple[str, ...]:
     if word.endswith("ies"):
-        return (word[:-3] + "y",)
+        return word[:-1], word[:-3] + "y"
+    if word.endswith("ves"):
+        return word[:-1], word[:-3] + "f", word[:-3] + "fe"
     if word.endswith("es"):
         return word[:-1], word[:-2]
     return (word[:-1],) if word.endswith("s") else ()
