@@ -40,6 +40,19 @@ def make(target: Path) -> None:
     objects = tabletop_objects()
     scene = lit_tabletop(objects)
     taken = [take(scene, view) for view in tqdm(tabletop_views(), desc="views")]
+    write_scene(target, taken, describe_objects(objects, taken))
+    files = sorted(path for path in target.rglob("*") if path.is_file())
+    write_manifest_entry(
+        "tabletop",
+        files,
+        source="rendered by data/recipes/tabletop",
+        licence="Apache-2.0",
+        made_by="python -m data.recipes.tabletop",
+    )
+
+
+def write_scene(target: Path, taken: list[TakenView], description: dict) -> None:
+    """Photos, masks, points, cameras and description, written beside `target` and then put in its place."""
     staged = target.with_name(f"{target.name}.part")
     shutil.rmtree(staged, ignore_errors=True)
     for folder in ("images", "masks"):
@@ -52,18 +65,10 @@ def make(target: Path) -> None:
     cloud = PointCloud(positions=torch.tensor(points).float(), colours=torch.tensor(colours).float())
     write_point_cloud(cloud, staged / "points3D.ply")
     _write_json(staged / "transforms.json", _transforms(taken))
-    _write_json(staged / "objects.json", describe_objects(objects, taken))
+    _write_json(staged / "objects.json", description)
     if target.exists():
         shutil.rmtree(target)
     os.replace(staged, target)
-    files = sorted(path for path in target.rglob("*") if path.is_file())
-    write_manifest_entry(
-        "tabletop",
-        files,
-        source="rendered by data/recipes/tabletop",
-        licence="Apache-2.0",
-        made_by="python -m data.recipes.tabletop",
-    )
 
 
 def _transforms(taken: list[TakenView]) -> dict:

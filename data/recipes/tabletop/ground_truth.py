@@ -11,6 +11,7 @@ import torch
 from numpy import ndarray
 
 from data.recipes.tabletop.scene import SceneObject
+from data.recipes.tabletop.surfaces import Parts
 from data.recipes.tabletop.views import View, intrinsics
 from vision3d.scene.bounds import oriented_box
 
@@ -81,35 +82,56 @@ def describe_objects(objects: Sequence[SceneObject], taken: Sequence[TakenView])
         "frame": "world of transforms.json: metres, z up",
         "mask_background": 0,
         "telling_rule": f"at least {_TELLING_PIXELS} pixels and {_TELLING_SHARE:.0%} of what is seen of the object",
-        "objects": [_describe(thing, taken) for thing in objects],
+        "objects": [
+            describe_instance(
+                number=thing.number,
+                name=thing.name,
+                kind=thing.kind,
+                parts=thing.parts,
+                taken=taken,
+                phrases=thing.phrases,
+                side_phrases=thing.side_phrases,
+            )
+            for thing in objects
+        ],
         "queries": queries,
     }
 
 
-def _describe(thing: SceneObject, taken: Sequence[TakenView]) -> dict[str, Any]:
-    vertices = np.concatenate([part.mesh.vertices for part in thing.parts])
+def describe_instance(
+    *,
+    number: int,
+    name: str,
+    kind: str,
+    parts: Parts,
+    taken: Sequence[TakenView],
+    phrases: Sequence[str],
+    side_phrases: Sequence[str],
+) -> dict[str, Any]:
+    """The entry of one instance: what it is called, where it is, and which views show it."""
+    vertices = np.concatenate([part.mesh.vertices for part in parts])
     box = oriented_box(torch.from_numpy(vertices))
-    shown = {one.view.name: int((one.ids == thing.number).sum()) for one in taken}
-    told = {one.view.name: int(((one.ids == thing.number) & one.telling).sum()) for one in taken}
+    shown = {one.view.name: int((one.ids == number).sum()) for one in taken}
+    told = {one.view.name: int(((one.ids == number) & one.telling).sum()) for one in taken}
     return {
-        "id": thing.number,
-        "name": thing.name,
-        "kind": thing.kind,
-        "phrases": list(thing.phrases),
-        "side_phrases": list(thing.side_phrases),
+        "id": number,
+        "name": name,
+        "kind": kind,
+        "phrases": list(phrases),
+        "side_phrases": list(side_phrases),
         "box": {"minimum": _rounded(vertices.min(0)), "maximum": _rounded(vertices.max(0))},
         "oriented_box": {
             "centre": _rounded(box.centre.numpy()),
             "axes": [_rounded(axis) for axis in box.axes.numpy()],
             "half_extents": _rounded(box.half_extents.numpy()),
         },
-        "centroid": _rounded(_area_centroid(thing)),
+        "centroid": _rounded(_area_centroid(parts)),
         "pixels": {name: count for name, count in shown.items() if count >= _SHOWN_PIXELS},
-        "telling_pixels": {name: count for name, count in told.items() if thing.side_phrases and count},
+        "telling_pixels": {name: count for name, count in told.items() if side_phrases and count},
         "telling_views": [
             name
             for name, count in told.items()
-            if thing.side_phrases and count >= max(_TELLING_PIXELS, _TELLING_SHARE * shown[name])
+            if side_phrases and count >= max(_TELLING_PIXELS, _TELLING_SHARE * shown[name])
         ],
     }
 
@@ -165,9 +187,9 @@ def _seen_pixels(one: TakenView, points: ndarray) -> tuple[ndarray, ndarray, nda
     return rows, x[rows], y[rows]
 
 
-def _area_centroid(thing: SceneObject) -> ndarray:
-    centres = np.concatenate([part.mesh.triangles_center for part in thing.parts])
-    areas = np.concatenate([part.mesh.area_faces for part in thing.parts])
+def _area_centroid(parts: Parts) -> ndarray:
+    centres = np.concatenate([part.mesh.triangles_center for part in parts])
+    areas = np.concatenate([part.mesh.area_faces for part in parts])
     return (centres * areas[:, None]).sum(0) / areas.sum()
 
 

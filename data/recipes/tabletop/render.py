@@ -84,23 +84,32 @@ def unlit_scene(parts: Sequence[Part], part_object: Sequence[int]) -> LitScene:
     )
 
 
-def light_scene(parts: Sequence[Part], part_object: Sequence[int], seed: int = 0) -> LitScene:
-    """Build the ray caster and bake the light."""
+def light_scene(
+    parts: Sequence[Part],
+    part_object: Sequence[int],
+    seed: int = 0,
+    *,
+    light_samples: int = _LIGHT_SAMPLES,
+    sky_samples: int = _SKY_SAMPLES,
+) -> LitScene:
+    """Build the ray caster and bake the light; fewer samples are faster and noisier."""
     dark = unlit_scene(parts, part_object)
     points, normals = joined(parts)[0], shading_normals(parts)
-    light, key_share = _bake(dark.tree, points, normals, seed)
+    light, key_share = _bake(dark.tree, points, normals, seed, (light_samples, sky_samples))
     albedo = np.concatenate([_sample(part.material.texture, part.uv, part.material.repeat) for part in parts]) / 255.0
     glow = np.repeat([part.material.glow for part in parts], [len(part.uv) for part in parts])[:, None]
     radiance = albedo**_GAMMA * (light + glow * _GLOW_LIGHT)
-    light = light + _bounced(dark, points, normals, radiance, seed + 1)
+    light = light + _bounced(dark, points, normals, radiance, seed + 1, sky_samples)
     return replace(dark, normals=normals, light=light, key_share=key_share)
 
 
-def _bake(tree: EmbreeScene, points: ndarray, normals: ndarray, seed: int) -> tuple[ndarray, ndarray]:
+def _bake(
+    tree: EmbreeScene, points: ndarray, normals: ndarray, seed: int, samples: tuple[int, int]
+) -> tuple[ndarray, ndarray]:
     rng = np.random.default_rng(seed)
     origins = points + _OFFSET_M * 4 * normals
     key = np.zeros(len(points))
-    for _ in range(_LIGHT_SAMPLES):
+    for _ in range(samples[0]):
         target = _LIGHT_PLACE + _LIGHT_SIZE * (rng.random(3) - 0.5)
         to_light = target - origins
         distance = np.linalg.norm(to_light, axis=1)
@@ -108,47 +117,47 @@ def _bake(tree: EmbreeScene, points: ndarray, normals: ndarray, seed: int) -> tu
         key += np.where(
             _blocked(tree, origins, direction, distance), 0.0, np.clip((direction * normals).sum(1), 0, None)
         )
-    key /= _LIGHT_SAMPLES
-    sky, up = _open_sky(tree, origins, normals, rng)
+    key /= samples[0]
+    sky, up = _open_sky(tree, origins, normals, rng, samples[1])
     light = key[:, None] * _LIGHT_COLOUR + up[:, None] * _SKY_COLOUR + (sky - up)[:, None] * _BOUNCE_COLOUR
     return light, key
 
 
 def _open_sky(
-    tree: EmbreeScene, origins: ndarray, normals: ndarray, rng: np.random.Generator
+    tree: EmbreeScene, origins: ndarray, normals: ndarray, rng: np.random.Generator, samples: int
 ) -> tuple[ndarray, ndarray]:
     """Share of the hemisphere free of near things, and the part of it that looks up."""
     sky, up = np.zeros(len(origins)), np.zeros(len(origins))
     reach = np.full(len(origins), _SKY_REACH_M)
-    for direction in _hemisphere(normals, rng):
+    for direction in _hemisphere(normals, rng, samples):
         free = ~_blocked(tree, origins, direction, reach)
         sky += free
         up += free * (0.5 + 0.5 * direction[:, 2])
-    return sky / _SKY_SAMPLES, up / _SKY_SAMPLES
+    return sky / samples, up / samples
 
 
-def _bounced(dark: LitScene, points: ndarray, normals: ndarray, radiance: ndarray, seed: int) -> ndarray:
+def _bounced(dark: LitScene, points: ndarray, normals: ndarray, radiance: ndarray, seed: int, samples: int) -> ndarray:
     """Light that near surfaces send on: what makes shadows take colour and a lamp shine on the table."""
     rng = np.random.default_rng(seed)
     origins = (points + _OFFSET_M * 4 * normals).astype(np.float32)
     face_radiance = radiance[dark.faces].mean(1)
     gathered = np.zeros_like(radiance)
-    for direction in _hemisphere(normals, rng):
+    for direction in _hemisphere(normals, rng, samples):
         for start in range(0, len(origins), _BATCH):
             rows = slice(start, start + _BATCH)
             out = dark.tree.run(origins[rows], direction[rows].astype(np.float32), output=True)
             near = (out["primID"] >= 0) & (out["tfar"] < _SKY_REACH_M)
             gathered[rows][near] += face_radiance[out["primID"][near]]
-    return gathered / _SKY_SAMPLES
+    return gathered / samples
 
 
-def _hemisphere(normals: ndarray, rng: np.random.Generator) -> Iterator[ndarray]:
+def _hemisphere(normals: ndarray, rng: np.random.Generator, samples: int) -> Iterator[ndarray]:
     """Cosine-weighted directions, one per normal and round: a golden spiral turned at random for each normal."""
     tangent, bitangent = _frames(normals)
     phase, jitter = rng.random(len(normals)), rng.random(len(normals))
-    for sample in range(_SKY_SAMPLES):
+    for sample in range(samples):
         turn = 2 * np.pi * (sample * 0.618034 + phase)
-        sine = np.sqrt((sample + jitter) / _SKY_SAMPLES)
+        sine = np.sqrt((sample + jitter) / samples)
         cosine = np.sqrt(np.clip(1 - sine**2, 0, 1))
         yield (
             (sine * np.cos(turn))[:, None] * tangent
@@ -202,8 +211,9 @@ def shade(scene: LitScene, hits: Hits, directions: ndarray, points: ndarray) -> 
     shine = np.clip((normal * half).sum(1), 0, 1)
     part = scene.face_part[hits.face[valid]]
     result = np.zeros((len(part), 3))
-    for number in np.unique(part):
-        rows = part == number
+    order = np.argsort(part, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(part[order])) + 1) if len(part) else ():
+        number = part[rows[0]]
         material = scene.parts[number].material
         albedo = (_sample(material.texture, uv[rows], material.repeat) / 255.0) ** _GAMMA
         highlight = (

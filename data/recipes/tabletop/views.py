@@ -42,7 +42,7 @@ def tabletop_views() -> tuple[View, ...]:
     # a step that is coprime with the number of views interleaves rings and close views in the sorted names
     order = [(17 * place) % len(views) for place in range(len(views))]
     return tuple(
-        View(name=f"view_{row:03d}", camera_to_world=_look_at(*views[source])) for row, source in enumerate(order)
+        View(name=f"view_{row:03d}", camera_to_world=look_at(*views[source])) for row, source in enumerate(order)
     )
 
 
@@ -64,7 +64,7 @@ def instance_map(
     scene: LitScene, view: View, *, side: int = SIDE_PIXELS
 ) -> tuple[Int[ndarray, "h w"], ndarray, ndarray]:
     """Instance id, telling flag and distance along the ray at every pixel centre (id 0 and inf where nothing is)."""
-    directions = _rays(view, side, 1, 0, side)
+    directions = camera_rays(view, side)
     hits = cast(scene, np.broadcast_to(view.camera_to_world[:3, 3], directions.shape), directions)
     valid = hits.face >= 0
     part = scene.face_part[np.where(valid, hits.face, 0)]
@@ -78,6 +78,11 @@ def intrinsics(side: int = SIDE_PIXELS) -> Float[ndarray, "3 3"]:
     """Pinhole matrix in pixels."""
     focal = FOCAL_PIXELS * side / SIDE_PIXELS
     return np.array([[focal, 0, side / 2], [0, focal, side / 2], [0, 0, 1.0]])
+
+
+def camera_rays(view: View, side: int = SIDE_PIXELS) -> Float[ndarray, "pixel 3"]:
+    """Unit directions through all pixel centres, row by row, in world axes."""
+    return _rays(view, side, 1, 0, side)
 
 
 def _rays(view: View, side: int, samples: int, start: int, height: int) -> ndarray:
@@ -98,7 +103,8 @@ def _eye(target: ndarray, radius: float, elevation_degrees: float, angle: float)
     return target + np.array([level * np.sin(angle), -level * np.cos(angle), height])
 
 
-def _look_at(eye: ndarray, target: ndarray) -> ndarray:
+def look_at(eye: ndarray, target: ndarray) -> Float[ndarray, "4 4"]:
+    """Camera-to-world matrix (OpenCV axes) of a camera at `eye` that looks at `target`, upright in a z-up world."""
     forward = (target - eye) / np.linalg.norm(target - eye)
     right = np.cross(forward, [0.0, 0.0, 1.0])
     right /= np.linalg.norm(right)

@@ -1,0 +1,192 @@
+"""Crops of masks from rendered scenes, and which facts are true of each one.
+
+Three kinds of masks are cut out, as a proposer would give them: instances with uneven borders, pieces of one material,
+and groups that stand in one another; besides them the pieces of the room.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, UInt8
+from torch import Tensor
+from tqdm import tqdm
+
+from data.recipes.household.random_scene import ROOM
+from data.recipes.tabletop.textures import smooth_noise
+from vision3d.language.crops import CropSettings, crop_masks, mask_boxes
+
+ROOM_PHRASES: dict[str, tuple[str, ...]] = {
+    "table": ("table", "wooden table", "table top"),
+    "tablecloth": ("tablecloth", "cloth", "cloth on the table"),
+    "floor": ("floor", "floor boards", "ground"),
+    "wall": ("wall", "wallpaper", "wall of the room"),
+    "skirting board": ("skirting board", "baseboard"),
+}
+"""What the room's pieces are called."""
+_MINIMUM_PIXELS = 40
+_OWN_SHARE = 0.7
+"""From this share of a mask's pixels on, it is a mask of the instance."""
+_WHOLE_SHARE = 0.5
+"""From this share of the instance's visible pixels on, it is the instance and not a part."""
+_NOTICED_SHARE = 0.12
+_TOLD_SHARE, _TOLD_PIXELS, _HINTED_SHARE = 0.2, 25, 0.04
+_JITTER_PIXELS = 1.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CropSet:
+    """Crops with their truth, for all phrases that are made of facts."""
+
+    pictures: UInt8[Tensor, "crop 3 size size"]
+    """Display values 0-255: the mask's pixels on white, padded with black."""
+    inside: Bool[Tensor, "crop size size"]
+    """Pixels of the mask."""
+    true: Bool[Tensor, "crop fact"]
+    """Facts the crop shows."""
+    open: Bool[Tensor, "crop fact"]
+    """Facts that can neither be called shown nor missing, as of a part or a mixture."""
+    hidden: Bool[Tensor, "crop fact"]
+    """Facts of the instance that only its hidden telling side shows."""
+    scene: torch.Tensor
+    """Scene of each crop."""
+    facts: tuple[str, ...]
+    """Columns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhraseTable:
+    """Phrases and the facts they need."""
+
+    texts: tuple[str, ...]
+    needs: Bool[Tensor, "phrase fact"]
+    is_name: Bool[Tensor, " phrase"]
+
+
+def read_scene(path: Path) -> tuple[dict[str, np.ndarray], list[dict]]:
+    """Arrays of a rendered scene, and the facts about its things."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    return arrays, json.loads(arrays.pop("facts").tobytes().decode())
+
+
+def phrase_table(paths: Sequence[Path]) -> tuple[PhraseTable, tuple[str, ...]]:
+    """All distinct phrases of the scenes and of the room, and all facts."""
+    found: dict[str, tuple[frozenset[str], bool]] = {}
+    facts = {f"room:{name}" for name in ROOM}
+    for name, texts in ROOM_PHRASES.items():
+        found |= {text: (frozenset([f"room:{name}"]), False) for text in texts}
+    for path in paths:
+        for thing in read_scene(path)[1]:
+            facts |= {*thing["facts"], *thing["telling"]}
+            found |= {text: (frozenset(needs), role == "name") for text, needs, role in thing["phrases"]}
+    columns = tuple(sorted(facts))
+    texts = tuple(sorted(found))
+    needs = torch.tensor([[fact in found[text][0] for fact in columns] for text in texts])
+    return PhraseTable(texts=texts, needs=needs, is_name=torch.tensor([found[text][1] for text in texts])), columns
+
+
+def truth(crops: CropSet, rows: Tensor, table: PhraseTable, phrases: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether each phrase is true of each crop, and whether that can be said at all; both [crop phrase]."""
+    needs = table.needs[phrases].float()
+    shown, vague = crops.true[rows], crops.open[rows]
+    true = (~shown).float() @ needs.T == 0
+    perhaps = (~(shown | vague)).float() @ needs.T == 0
+    by_name = ((~(shown | vague | crops.hidden[rows])).float() @ needs.T == 0) & table.is_name[phrases]
+    return true, true | ~(perhaps | by_name)
+
+
+def cut_crops(paths: Sequence[Path], facts: tuple[str, ...], *, size: int, every_view: int = 1) -> CropSet:
+    """The crops of all scenes, `size` pixels a side."""
+    column = {fact: place for place, fact in enumerate(facts)}
+    parts: list[tuple[Tensor, ...]] = []
+    for scene, path in enumerate(tqdm(paths, desc="crops", mininterval=20)):
+        arrays, things = read_scene(path)
+        for view in range(0, len(arrays["images"]), every_view):
+            parts += [
+                (*part, torch.full((len(part[0]),), scene)) for part in _view_crops(arrays, view, things, column, size)
+            ]
+    pictures, inside, true, vague, hidden, scenes = (torch.cat(columns) for columns in zip(*parts, strict=True))
+    return CropSet(pictures=pictures, inside=inside, true=true, open=vague, hidden=hidden, scene=scenes, facts=facts)
+
+
+def _view_crops(
+    arrays: dict[str, np.ndarray], view: int, things: list[dict], column: dict[str, int], size: int
+) -> list[tuple[Tensor, ...]]:
+    ids, pieces = arrays["ids"][view].astype(np.int64), arrays["pieces"][view].astype(np.int64)
+    rng = np.random.default_rng(view)
+    group_of = np.arange(256)
+    for thing in things:
+        group_of[thing["number"]] = thing["group"]
+    grouped = group_of[ids]
+    merged = np.isin(grouped, [thing["group"] for thing in things if thing["group"] != thing["number"]])
+    image = torch.from_numpy(arrays["images"][view])
+    found = []
+    for labels in (
+        _uneven(np.where(ids > 0, ids, -1), rng),
+        np.where(ids == 0, pieces, -1),
+        np.where(rng.random(4096)[pieces] < 0.35, pieces, -1) if view % 2 else np.where(merged, grouped, -1),
+    ):
+        labels = torch.from_numpy(labels)
+        masks = mask_boxes(labels, minimum_pixels=_MINIMUM_PIXELS)
+        if not len(masks.number):
+            continue
+        crops = crop_masks(image, labels, masks, size, CropSettings())
+        marks = torch.zeros(*labels.shape, 3, dtype=torch.uint8)
+        own = crop_masks(marks, labels, masks, size, CropSettings(padding="white"))[:, 0] < 0.5
+        flags = [
+            _facts_of(labels.numpy() == int(number), ids, pieces, arrays["telling"][view], things, column)
+            for number in masks.number
+        ]
+        true, vague, hidden = (torch.from_numpy(np.stack(one)) for one in zip(*flags, strict=True))
+        found.append(((crops * 255).round().to(torch.uint8), own, true, vague, hidden))
+    return found
+
+
+def _facts_of(
+    mask: np.ndarray,
+    ids: np.ndarray,
+    pieces: np.ndarray,
+    telling: np.ndarray,
+    things: list[dict],
+    column: dict[str, int],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Facts shown, open and hidden in one mask."""
+    true, vague, hidden = (np.zeros(len(column), bool) for _ in range(3))
+    size = mask.sum()
+    for number, count in zip(*np.unique(ids[mask], return_counts=True), strict=True):
+        if count < _NOTICED_SHARE * size:
+            continue
+        if number == 0:
+            for piece, share in zip(*np.unique(pieces[mask & (ids == 0)], return_counts=True), strict=True):
+                (true if share >= _OWN_SHARE * size else vague)[column[f"room:{ROOM[piece]}"]] |= (
+                    share >= _NOTICED_SHARE * size
+                )
+            continue
+        thing = things[number - 1]
+        own, told = ([column[fact] for fact in thing[key] if fact in column] for key in ("facts", "telling"))
+        whole = count >= _OWN_SHARE * size and count >= _WHOLE_SHARE * (ids == number).sum()
+        (true if whole else vague)[own] = True
+        seen = (telling & mask & (ids == number)).sum()
+        if seen >= max(_TOLD_SHARE * count, _TOLD_PIXELS) and whole:
+            true[told] = True
+        else:
+            (vague if seen > _HINTED_SHARE * count else hidden)[told] = True
+    return true, vague & ~true, hidden & ~true
+
+
+def _uneven(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The same masks with borders that wander by a pixel or two."""
+    height, width = labels.shape
+    y, x = np.mgrid[0:height, 0:width]
+    dy, dx = (
+        _JITTER_PIXELS * rng.uniform(0, 1) * smooth_noise(height, width, 3.0, int(rng.integers(1 << 30)))
+        for _ in range(2)
+    )
+    rows, columns = np.clip(np.rint(y + dy), 0, height - 1), np.clip(np.rint(x + dx), 0, width - 1)
+    return labels[rows.astype(int), columns.astype(int)]

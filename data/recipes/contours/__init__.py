@@ -1,0 +1,1 @@
+"""Recipe of the embedded mask proposer: borders of pieces, things and groups in random household scenes."""
