@@ -1,0 +1,36 @@
+"""The makers of masks by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from vision3d.errors import InvalidInputError
+from vision3d.masks.mask_proposer import MaskProposer
+
+
+def _contours(weights: Path | None) -> MaskProposer:
+    from vision3d.masks.contours import ContourProposer
+
+    return ContourProposer(weights)
+
+
+PROPOSERS: dict[str, tuple[str, Callable[[Path | None], MaskProposer]]] = {
+    "contours": ("borders seen by a small network that comes along, no download; the default", _contours),
+}
+"""Name -> (what it is, how it is made from a file or folder of weights, None = its own)."""
+
+
+def load_proposer(name: str) -> MaskProposer:
+    """The maker of masks called `name`, or `NAME=PATH` with the file or folder of its weights.
+
+    Raises:
+        InvalidInputError: the name is unknown.
+        ModelFileError: its weights are missing or of something else.
+        MissingDependencyError: a library it needs is not installed.
+    """
+    kind, _, path = name.partition("=")
+    if kind not in PROPOSERS:
+        known = "; ".join(f"{entry}: {what}" for entry, (what, _) in PROPOSERS.items())
+        raise InvalidInputError(f"Expected a maker of masks, found {name!r}. Choose one of: {known}.")
+    return PROPOSERS[kind][1](Path(path) if path else None)
