@@ -1,0 +1,58 @@
+"""`QueryConfig`: every threshold between a phrase and the Gaussians it selects, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vision3d.errors import InvalidInputError
+
+FUSIONS = ("best", "mean", "max")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryConfig:
+    """From scores of objects to a selection."""
+
+    fusion: str = "best"
+    """How levels become one score per Gaussian: `mean` is LaGa's, `max` takes the best level of each Gaussian, `best`
+    keeps the one level on which the phrase is most relevant."""
+    level: str | None = None
+    """Look at this level alone, e.g. `s`; overrides the fusion."""
+    top: int | None = None
+    """Keep at most this many objects, the best ones; None keeps all that pass."""
+    selection_threshold: float = 0.6
+    """Share of the best score, after the minimum is taken off, from which a Gaussian is selected. LaGa's."""
+    quantile: float = 0.25
+    """Scores below this quantile over all Gaussians count as it. LaGa's."""
+    cosine_gate: float | None = None
+    """Objects whose cosine stays below are out; None takes the encoder's own gate."""
+    found_relevance: float = 0.5
+    """Relevance of the best object from which the phrase is found; 0.5 = the phrase beats every canonical one."""
+    uncertain_relevance: float = 0.3
+    """Between this and `found_relevance` the answer is uncertain; below, the phrase is not found."""
+    neighbours: int = 16
+    """Neighbours of the smoothing, the Gaussian itself included; 1 switches it off."""
+    sigma_space: float = 0.5
+    """Width of the smoothing in units of the median distance to the farthest of these neighbours, so that the scene's
+    scale does not matter."""
+    sigma_score: float = 0.5
+    """Width in score."""
+    sigma_colour: float = 0.5
+    """Width in colour 0-1."""
+    render_threshold: float = 0.5
+    """Composited share of the selection from which a pixel is in its 2D mask; LaGa takes 0.1 and erodes by 2 pixels."""
+
+    def __post_init__(self) -> None:
+        shares = (self.selection_threshold, self.quantile, self.found_relevance, self.uncertain_relevance)
+        if self.fusion not in FUSIONS or not all(0 <= share <= 1 for share in (*shares, self.render_threshold)):
+            raise InvalidInputError(
+                f"QueryConfig: expected a fusion of {', '.join(FUSIONS)} and thresholds in 0-1, found {self.fusion!r} "
+                f"and {(*shares, self.render_threshold)}. Change them."
+            )
+        if self.neighbours < 1 or min(self.sigma_space, self.sigma_score, self.sigma_colour) <= 0:
+            raise InvalidInputError(
+                f"QueryConfig: expected at least 1 neighbour and positive sigmas, found {self.neighbours} and "
+                f"{(self.sigma_space, self.sigma_score, self.sigma_colour)}. Change them."
+            )
+        if self.top is not None and self.top < 1:
+            raise InvalidInputError(f"QueryConfig: expected top of at least 1, found {self.top}. Use None for all.")

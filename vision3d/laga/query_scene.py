@@ -1,0 +1,241 @@
+"""Asking a scene: a phrase, a click or a picture in, the Gaussians meant out, with an answer when there are none.
+
+`query_scene` answers once; `SceneQueries` keeps what does not depend on the question and answers many times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from numpy import ndarray
+from torch import Tensor
+
+from vision3d.cameras.camera_batch import CameraBatch
+from vision3d.errors import InvalidInputError
+from vision3d.laga.laga_scene import LagaScene
+from vision3d.laga.query_config import QueryConfig
+from vision3d.laga.relevance import ObjectRelevance, object_relevance
+from vision3d.laga.smoothing import NeighbourWeights, neighbour_weights, smooth
+from vision3d.language.image_query import encode_image_query
+from vision3d.language.image_text_encoder import ImageTextEncoder, check_same_encoder
+from vision3d.language.prompts import CANONICAL_NEGATIVES, encode_phrases
+from vision3d.rendering.catalogue import choose_renderer
+from vision3d.rendering.render_views import splats_of
+from vision3d.rendering.renderer import RasterOptions, Renderer
+
+Status = Literal["found", "uncertain", "not found"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryResult:
+    """The answer to one question."""
+
+    question: str
+    """The phrase, or what was shown or clicked."""
+    status: Status
+    """Whether the scene has it; nothing is chosen when it is not found."""
+    relevance: float
+    """Absolute: probability 0-1 that the best object is meant, against the canonical phrases."""
+    objects: Int[Tensor, " chosen_object"]
+    """Objects that make the selection, best first."""
+    object_scores: Float[Tensor, " object"]
+    """Weighted relevance of every object."""
+    gaussian_scores: Float[Tensor, " gaussian"]
+    """Relative: 1 is the best of this scene for this question."""
+    chosen: Bool[Tensor, " gaussian"]
+    """The Gaussians meant."""
+    unknown_words: tuple[str, ...] = ()
+    """Words of the phrase that the encoder never learned."""
+
+
+class SceneQueries:
+    """A scene ready to be asked: encoder, canonical phrases and neighbours are prepared once."""
+
+    def __init__(
+        self, laga: LagaScene, encoder: ImageTextEncoder, *, config: QueryConfig = QueryConfig(),
+        negatives: Sequence[str] = CANONICAL_NEGATIVES, renderer: Renderer | None = None,
+    ) -> None:  # fmt: skip
+        """Prepare the scene.
+
+        Raises:
+            InvalidInputError: the scene's descriptors are of another encoder, or the level asked for is none of its.
+        """
+        check_same_encoder(laga.encoder_id, encoder, "The scene")
+        self.laga = laga
+        self.config = config
+        self._encoder = encoder
+        self._negatives = encode_phrases(negatives, encoder)
+        self._renderer = renderer or choose_renderer(laga.scene.device)
+        self._near: NeighbourWeights | None = None
+        self._gate = encoder.cosine_gate if config.cosine_gate is None else config.cosine_gate
+        if config.level is not None and config.level not in laga.level_names:
+            raise InvalidInputError(f"Expected a level of {', '.join(laga.level_names)}, found {config.level!r}.")
+
+    def text(self, phrase: str) -> QueryResult:
+        """What the phrase means here.
+
+        Raises:
+            InvalidInputError: the phrase is empty.
+        """
+        unknown = self._encoder.unknown_words(phrase)
+        scores = self._scores(encode_phrases([phrase], self._encoder)[0])
+        return self._answer(phrase, scores, unknown)
+
+    def picture(self, image: UInt8[ndarray, "height width 3"], *, name: str = "picture") -> QueryResult:
+        """What looks like the picture, an image crop of the thing."""
+        return self._answer(name, self._scores(encode_image_query(torch.from_numpy(image), self._encoder)), ())
+
+    def click(self, cameras: CameraBatch, *, x: float, y: float, level: str | None = None) -> QueryResult:
+        """The object at a pixel of one camera, x to the right and y down, in pixels from the image's corner.
+
+        Raises:
+            InvalidInputError: not exactly one camera, a place outside its image, or an unknown level.
+        """
+        width, height = cameras.uniform_size
+        if len(cameras) != 1 or not (0 <= x < width and 0 <= y < height):
+            raise InvalidInputError(
+                f"Expected one camera and a place within {width} x {height} pixels, found {len(cameras)} and ({x}, {y})."
+            )
+        name = level or self.config.level or self.laga.level_names[len(self.laga.level_names) // 2]
+        if name not in self.laga.level_names:
+            raise InvalidInputError(f"Expected a level of {', '.join(self.laga.level_names)}, found {name!r}.")
+        row = self.laga.gaussian_object[self.laga.level_names.index(name)]
+        votes = self._votes(cameras, int(y) * width + int(x), row)
+        scores = votes / votes.sum().clamp(min=1e-12)
+        best = int(scores.argmax()) if len(scores) else -1
+        hit = best >= 0 and float(votes[best]) > 0
+        chosen = row == best if hit else torch.zeros(len(row), dtype=torch.bool)
+        return QueryResult(
+            question=f"click at ({x:g}, {y:g}) in {cameras.names[0]}, level {name}",
+            status="found" if hit else "not found",
+            relevance=float(scores[best]) if hit else 0.0,
+            objects=torch.tensor([best] if hit else [], dtype=torch.long),
+            object_scores=scores,
+            gaussian_scores=torch.where(row >= 0, scores[row.clamp(min=0)], 0.0) if len(scores) else torch.zeros(len(row)),
+            chosen=chosen,
+        )
+
+    def masks(self, result: QueryResult, cameras: CameraBatch) -> Bool[Tensor, "view height width"]:
+        """The selection seen from each camera; what stands in front of it hides it."""
+        return self.coverage(result, cameras) >= self.config.render_threshold
+
+    def coverage(self, result: QueryResult, cameras: CameraBatch) -> Float[Tensor, "view height width"]:
+        """Share 0-1 of each pixel that the selection paints."""
+        options = RasterOptions(antialiased=self.laga.antialiased)
+        chosen = result.chosen.float()[:, None].to(self.laga.scene.device)
+        with torch.no_grad():
+            image = self._renderer.rasterize(splats_of(self.laga.scene), cameras, chosen, options=options)
+        return image.channels[..., 0]
+
+    def _scores(self, vector: Float[Tensor, " dim"]) -> ObjectRelevance:
+        return object_relevance(
+            self.laga.descriptors, vector, self._negatives, object_count=self.laga.object_count
+        )
+
+    def _answer(self, question: str, scores: ObjectRelevance, unknown: tuple[str, ...]) -> QueryResult:
+        weighted = torch.where(scores.cosine >= self._gate, scores.weighted, 0.0)
+        weighted = self._kept(weighted)
+        best = float(scores.relevance[weighted.argmax()]) if len(weighted) and float(weighted.max()) > 0 else 0.0
+        status = _status(best, self.config)
+        relative = relative_scores(fused_scores(self.laga, weighted, self.config), self.config.quantile)
+        chosen = torch.zeros(len(relative), dtype=torch.bool)
+        if status != "not found":
+            chosen = self._smoothed(relative >= self.config.selection_threshold)
+        return QueryResult(
+            question=question,
+            status=status,
+            relevance=best,
+            objects=_objects_of(self.laga, weighted, chosen),
+            object_scores=weighted,
+            gaussian_scores=relative,
+            chosen=chosen,
+            unknown_words=unknown,
+        )
+
+    def _kept(self, weighted: Float[Tensor, " object"]) -> Float[Tensor, " object"]:
+        """Scores of the objects of the level asked for, and of the `top` best ones."""
+        if self.config.level is not None:
+            weighted = torch.where(self.laga.object_level == self.laga.level_names.index(self.config.level), weighted, 0.0)
+        if self.config.top is not None and self.config.top < len(weighted):
+            least = weighted.topk(self.config.top).values[-1]
+            weighted = torch.where(weighted >= least, weighted, 0.0)
+        return weighted
+
+    def _smoothed(self, chosen: Bool[Tensor, " gaussian"]) -> Bool[Tensor, " gaussian"]:
+        if self.config.neighbours == 1:
+            return chosen
+        if self._near is None:
+            self._near = neighbour_weights(
+                self.laga.scene, neighbours=self.config.neighbours, sigma_space=self.config.sigma_space,
+                sigma_colour=self.config.sigma_colour,
+            )  # fmt: skip
+        return smooth(chosen.float(), self._near, sigma_score=self.config.sigma_score) > 0.5
+
+    def _votes(self, cameras: CameraBatch, pixel: int, row: Int[Tensor, " gaussian"]) -> Float[Tensor, " object"]:
+        """Blending weight of each object at one pixel."""
+        options = RasterOptions(antialiased=self.laga.antialiased)
+        blending = self._renderer.blending_weights(splats_of(self.laga.scene), cameras, options=options)[0]
+        entries = slice(int(blending.row_offsets[pixel]), int(blending.row_offsets[pixel + 1]))
+        owners, weights = row[blending.gaussians[entries].long()], blending.weights[entries]
+        votes = torch.zeros(self.laga.object_count)
+        return votes.index_add(0, owners[owners >= 0], weights[owners >= 0])
+
+
+def query_scene(
+    laga: LagaScene, phrases: Sequence[str], encoder: ImageTextEncoder, *, config: QueryConfig = QueryConfig()
+) -> tuple[QueryResult, ...]:
+    """One answer per phrase.
+
+    Raises:
+        InvalidInputError: the scene's descriptors are of another encoder, or a phrase is empty.
+    """
+    queries = SceneQueries(laga, encoder, config=config)
+    return tuple(queries.text(phrase) for phrase in phrases)
+
+
+def fused_scores(
+    laga: LagaScene, weighted: Float[Tensor, " object"], config: QueryConfig
+) -> Float[Tensor, " gaussian"]:
+    """Score of each Gaussian from the scores of its objects on all levels."""
+    padded = torch.cat([weighted.clamp(min=0), torch.zeros(1)])  # the last entry is what -1 reads
+    per_level = padded[laga.gaussian_object]
+    if config.level is not None:
+        return per_level[laga.level_names.index(config.level)]
+    if config.fusion == "mean":
+        return per_level.mean(0)
+    if config.fusion == "max":
+        return per_level.amax(0)
+    best = [float(weighted[laga.object_level == level].max()) if (laga.object_level == level).any() else 0.0
+            for level in range(len(laga.level_names))]  # fmt: skip
+    return per_level[int(torch.tensor(best).argmax())]
+
+
+def relative_scores(scores: Float[Tensor, " gaussian"], quantile: float) -> Float[Tensor, " gaussian"]:
+    """Scores stretched to 0-1 after everything below the quantile is lifted to it; all 0 where all are alike."""
+    low = torch.quantile(scores[:: max(1, len(scores) // 1_000_000)], quantile) if len(scores) else torch.tensor(0.0)
+    lifted = torch.maximum(scores, low)
+    span = lifted.max() - lifted.min() if len(scores) else torch.tensor(0.0)
+    return (lifted - lifted.min()) / span if float(span) > 0 else torch.zeros_like(scores)
+
+
+def _status(best: float, config: QueryConfig) -> Status:
+    if best >= config.found_relevance:
+        return "found"
+    return "uncertain" if best >= config.uncertain_relevance else "not found"
+
+
+def _objects_of(
+    laga: LagaScene, weighted: Float[Tensor, " object"], chosen: Bool[Tensor, " gaussian"]
+) -> Int[Tensor, " chosen_object"]:
+    """Objects with a score, most of whose Gaussians were chosen, best first."""
+    flat = laga.gaussian_object.flatten()
+    inside = chosen.repeat(laga.gaussian_object.shape[0])
+    known = flat >= 0
+    sizes = torch.bincount(flat[known], minlength=laga.object_count)
+    hits = torch.bincount(flat[known & inside], minlength=laga.object_count)
+    found = ((hits > 0.5 * sizes) & (weighted > 0)).nonzero().flatten()
+    return found[weighted[found].argsort(descending=True, stable=True)]
