@@ -5,6 +5,8 @@ many views tear apart (a proposer merged two things there) belongs nowhere and i
 
 Source: view consensus of MaskClustering (Yan et al., CVPR 2024), there on points of a scan; here a mask is its row of
 blending weights over Gaussians, and all shares are sums of these weights.
+
+Memory grows with the entries of the rows and with masks x views (a byte each), never with masks x masks.
 """
 
 from __future__ import annotations
@@ -12,10 +14,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array, vstack
 from scipy.sparse.csgraph import connected_components
+
+from vision3d.errors import InvalidInputError
+from vision3d.laga.mask_relations import (
+    MaskLevel,
+    Relations,
+    agreeing_pairs,
+    common_view_counts,
+    mask_level,
+    matrix_shape,
+    relations_of,
+    views_that_hold,
+)
+
+_SAMPLED_ROWS = 4096
+"""Masks whose pairs say how many views a pair usually has in common."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +54,14 @@ class MaskGraphConfig:
     join_share: float = 0.5
     """A mask left over joins the object that holds at least this share of its weight."""
 
+    def __post_init__(self) -> None:
+        shares = (self.visible_share, self.contained_share, self.consensus, self.torn_share, self.join_share)
+        if not all(0 < share <= 1 for share in shares) or min(self.minimum_masks, self.rounds) < 1:
+            raise InvalidInputError(
+                f"MaskGraphConfig: expected shares above 0 and up to 1, at least 1 mask and 1 round, found {shares}, "
+                f"{self.minimum_masks} and {self.rounds}. Change them."
+            )
+
 
 def group_masks(
     rows: csr_array, view_of: Int[ndarray, " mask"], seen: csr_array, config: MaskGraphConfig
@@ -50,91 +75,74 @@ def group_masks(
         seen: [view gaussian] weight of each Gaussian in each view.
         config: when masks are one object.
     """
-    if not rows.shape[0]:
+    if not len(view_of):
         return np.zeros(0, np.int64)
-    fractions = _fractions(rows, view_of, seen)
-    is_seen = csr_array((np.ones_like(seen.data), seen.indices, seen.indptr), shape=seen.shape)
-    torn = _torn(rows, view_of, fractions, is_seen, config)
-    member = np.where(torn, -1, np.arange(len(torn)))
-    for least in _thresholds(rows[np.flatnonzero(~torn)], is_seen, config):
-        member = _merged(rows, view_of, fractions, is_seen, member, least, config)
+    level = mask_level(rows, view_of, seen)
+    single = _relations(rows, level, config)
+    kept = np.flatnonzero(~_torn(single, level, config))
+    member = np.full(len(view_of), -1)
+    if len(kept):
+        relations = Relations(sees=single.sees[kept], holds=csr_array(single.holds[kept]))
+        member[kept] = _clusters(csr_array(rows[kept]), relations, level, config)
     return _settled(rows, member, config)
 
 
-def _fractions(rows: csr_array, view_of: ndarray, seen: csr_array) -> csr_array:
-    """[mask gaussian] share of what the mask's view sees of a Gaussian that lies in the mask."""
-    result = rows.copy()
-    order = np.repeat(view_of, np.diff(rows.indptr))
-    total = np.asarray(seen[order, rows.indices]).ravel() if rows.nnz else np.zeros(0)
-    result.data = np.minimum(rows.data / np.maximum(total, 1e-12), 1.0)
-    return result
+def _relations(rows: csr_array, level: MaskLevel, config: MaskGraphConfig) -> Relations:
+    return relations_of(rows, level, visible_share=config.visible_share, contained_share=config.contained_share)
 
 
-def _shares(
-    rows: csr_array, view_of: ndarray, fractions: csr_array, is_seen: csr_array, config: MaskGraphConfig
-) -> tuple[Bool[ndarray, "row view"], Bool[ndarray, "row mask"]]:
-    """Which views see each row, and which masks of those views hold it."""
-    weight = np.asarray(rows.sum(axis=1)).ravel()
-    unit = diags_array(1.0 / np.maximum(weight, 1e-12)) @ rows
-    share = (unit @ is_seen.T).toarray()
-    inside = (unit @ fractions.T).toarray()
-    sees = share >= config.visible_share
-    holds = (inside >= config.contained_share * share[:, view_of]) & sees[:, view_of]
-    return sees, holds
-
-
-def _torn(
-    rows: csr_array, view_of: ndarray, fractions: csr_array, is_seen: csr_array, config: MaskGraphConfig
-) -> Bool[ndarray, " mask"]:
-    sees, holds = _shares(rows, view_of, fractions, is_seen, config)
-    sees[np.arange(len(view_of)), view_of] = False
-    holds[np.arange(len(view_of)), np.arange(len(view_of))] = False
+def _torn(relations: Relations, level: MaskLevel, config: MaskGraphConfig) -> Bool[ndarray, " mask"]:
+    """Masks that too many of the other views that see them cannot hold in one mask."""
+    mine = (np.arange(len(level.view_of)), level.view_of)
+    sees, held = relations.sees.copy(), views_that_hold(relations, level)
+    sees[mine] = held[mine] = False
     views = sees.sum(1)
-    held = _views_of(holds, view_of, is_seen.shape[0]).sum(1)
-    return (views > 0) & (views - held > config.torn_share * views)
+    return (views > 0) & (views - held.sum(1) > config.torn_share * views)
 
 
-def _views_of(holds: Bool[ndarray, "row mask"], view_of: ndarray, count: int) -> Bool[ndarray, "row view"]:
-    """Views in which some mask holds the row."""
-    result = np.zeros((len(holds), count), bool)
-    row, mask = np.nonzero(holds)
-    result[row, view_of[mask]] = True
-    return result
+def _clusters(
+    rows: csr_array, relations: Relations, level: MaskLevel, config: MaskGraphConfig
+) -> Int[ndarray, " mask"]:
+    """Cluster of each mask, merged round by round: pairs with many common views first, then those with few."""
+    member = np.arange(len(relations.sees))
+    for least in _thresholds(relations.sees, config):
+        pairs = agreeing_pairs(relations, least=int(least), consensus=config.consensus)
+        count, merged = connected_components(pairs, directed=False)
+        if count < len(merged):
+            member = merged[member]
+            relations = _merged(rows, member, relations, merged, level, config)
+    return member
 
 
-def _thresholds(rows: csr_array, is_seen: csr_array, config: MaskGraphConfig) -> Int[ndarray, " round"]:
+def _thresholds(sees: Bool[ndarray, "mask view"], config: MaskGraphConfig) -> Int[ndarray, " round"]:
     """Least numbers of common views, falling: what well-seen pairs say comes first."""
-    weight = np.asarray(rows.sum(axis=1)).ravel()
-    sees = ((diags_array(1.0 / np.maximum(weight, 1e-12)) @ rows) @ is_seen.T).toarray() >= config.visible_share
-    common = sees.astype(np.float32) @ sees.T.astype(np.float32)
-    pairs = common[np.triu_indices(len(common), 1)]
-    if not len(pairs[pairs > 0]):
+    pairs = common_view_counts(sees, most_rows=_SAMPLED_ROWS)
+    if not len(pairs):
         return np.ones(1, np.int64)
-    levels = np.quantile(pairs[pairs > 0], np.linspace(0.95, 0.0, config.rounds))
+    levels = np.quantile(pairs, np.linspace(0.95, 0.0, config.rounds))
     return np.maximum(1, np.floor(levels)).astype(np.int64)
 
 
 def _merged(
-    rows: csr_array, view_of: ndarray, fractions: csr_array, is_seen: csr_array, member: ndarray, least: int,
+    rows: csr_array,
+    member: Int[ndarray, " mask"],
+    before: Relations,
+    merged: Int[ndarray, " old_cluster"],
+    level: MaskLevel,
     config: MaskGraphConfig,
-) -> Int[ndarray, " mask"]:  # fmt: skip
-    """One round: clusters with enough common views that agree become one."""
-    kept = np.flatnonzero(member >= 0)
-    if not len(kept):
-        return member
-    _, cluster = np.unique(member[kept], return_inverse=True)
-    count = int(cluster.max()) + 1
-    gather = csr_array((np.ones(len(kept), np.float32), (cluster, kept)), shape=(count, rows.shape[0]))
-    sees, holds = _shares(gather @ rows, view_of, fractions, is_seen, config)
-    # what a mask of the cluster itself says counts as held in its own view
-    supporters = (holds.astype(np.float32) @ holds.T.astype(np.float32))
-    seen = sees.astype(np.float32)
-    observers = seen @ seen.T
-    agree = (observers >= least) & (supporters >= config.consensus * observers)
-    _, merged = connected_components(csr_array(agree), directed=False)
-    result = member.copy()
-    result[kept] = merged[cluster]
-    return result
+) -> Relations:
+    """What the views say about the clusters after a round; clusters that did not grow keep what was said."""
+    sizes = np.bincount(merged)
+    grown = np.flatnonzero(sizes > 1)
+    place = np.full(len(sizes), -1)
+    place[grown] = np.arange(len(grown))
+    fresh = _relations(object_weights(rows, place[member], len(grown)), level, config)
+    old = np.flatnonzero(sizes[merged] == 1)
+    order = np.argsort(np.concatenate([merged[old], grown]))
+    return Relations(
+        sees=np.concatenate([before.sees[old], fresh.sees])[order],
+        holds=csr_array(csr_array(vstack([before.holds[old], fresh.holds]))[order]),
+    )
 
 
 def _settled(rows: csr_array, member: ndarray, config: MaskGraphConfig) -> Int[ndarray, " mask"]:
@@ -147,40 +155,43 @@ def _settled(rows: csr_array, member: ndarray, config: MaskGraphConfig) -> Int[n
     place[names] = np.arange(len(names))
     cluster = place[member]
     weights = object_weights(rows, cluster, len(names))
-    owner = dominant_rows(weights)
     result = cluster.copy()
-    for mask in np.flatnonzero(cluster < 0):
-        span = slice(rows.indptr[mask], rows.indptr[mask + 1])
-        owners, data = owner[rows.indices[span]], rows.data[span]
-        votes = np.bincount(owners[owners >= 0], weights=data[owners >= 0], minlength=len(names))
-        if len(data) and votes.max() >= config.join_share * data.sum():
-            result[mask] = int(votes.argmax())
+    result[cluster < 0] = _joined(csr_array(rows[np.flatnonzero(cluster < 0)]), weights, config)
     order = np.argsort(-np.asarray(weights.sum(axis=1)).ravel(), kind="stable")
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     return np.where(result >= 0, rank[result], -1)
 
 
+def _joined(rows: csr_array, weights: csr_array, config: MaskGraphConfig) -> Int[ndarray, " mask"]:
+    """The object whose Gaussians make enough of each mask, -1 where there is none."""
+    owner = dominant_rows(weights)
+    owned = np.flatnonzero(owner >= 0)
+    shape = (len(owner), matrix_shape(weights)[0])
+    votes = csr_array(rows @ csr_array((np.ones(len(owned), np.float32), (owned, owner[owned])), shape=shape))
+    total = np.asarray(rows.sum(axis=1)).ravel()
+    most = votes.max(axis=1).toarray().ravel()
+    return np.where(most >= config.join_share * total, dominant_rows(csr_array(votes.T)), -1)
+
+
 def object_weights(rows: csr_array, member: Int[ndarray, " mask"], count: int) -> csr_array:
     """[object gaussian] summed weights of each object's masks; masks with -1 count nowhere."""
     own = np.flatnonzero(member >= 0)
-    gather = csr_array((np.ones(len(own), np.float32), (member[own], own)), shape=(count, rows.shape[0]))
+    gather = csr_array((np.ones(len(own), np.float32), (member[own], own)), shape=(count, len(member)))
     return csr_array(gather @ rows)
 
 
 def dominant_rows(weights: csr_array) -> Int[ndarray, " gaussian"]:
     """Row with the largest weight in each column; -1 where all are 0. Ties go to the lower row."""
+    height, width = matrix_shape(weights)
     columns = weights.tocsc()
-    result = np.full(weights.shape[1], -1)
-    for column in np.flatnonzero(np.diff(columns.indptr)):
-        span = slice(columns.indptr[column], columns.indptr[column + 1])
-        rows, data = columns.indices[span], columns.data[span]
-        best = data.max()
-        if best > 0:
-            result[column] = rows[data == best].min()
+    lengths = np.diff(columns.indptr)
+    filled = np.flatnonzero(lengths)
+    result = np.full(width, -1)
+    if len(filled):
+        starts = columns.indptr[filled]
+        best = np.maximum.reduceat(columns.data, starts)
+        reached = columns.data == np.repeat(best, lengths[filled])
+        result[filled] = np.minimum.reduceat(np.where(reached, columns.indices, height), starts)
+        result[filled[best <= 0]] = -1
     return result
-
-
-def summed_share(weights: csr_array, total: Float[ndarray, " gaussian"]) -> csr_array:
-    """[object gaussian] share of a Gaussian's weight over all views that lies in the object's masks."""
-    return csr_array(weights @ diags_array(1.0 / np.maximum(total, 1e-12)))
