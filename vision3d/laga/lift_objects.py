@@ -28,7 +28,7 @@ class LiftConfig:
     """Settings of the training-free engine."""
 
     minimum_weight: float = 0.2
-    """Blending weight from which a Gaussian counts as plainly visible at a pixel; masks are compared by such samples."""
+    """Blending weight from which a Gaussian is plainly visible at a pixel; masks are compared by such samples."""
     minimum_peak: float = 0.02
     """Gaussians whose blending weight stays below this at every pixel of every view are in no object (pruning)."""
     graph: MaskGraphConfig = field(default_factory=MaskGraphConfig)
@@ -48,7 +48,8 @@ def lift_objects(
     """Objects of every level; `features` lists the masks to use (its vectors are not looked at).
 
     Raises:
-        InvalidInputError: a view of the masks has no camera, or another size.
+        InvalidInputError: masks and cameras differ in size, or `features` lists views that the masks have not.
+        UnknownViewError: a view of the masks has no camera.
     """
     contributions = contributions_of_masks(
         scene, cameras, masks, features, renderer=renderer, minimum_weight=config.minimum_weight, progress=progress
@@ -66,7 +67,10 @@ def objects_of_contributions(
     for level in range(level_count):
         own = np.flatnonzero(table.level.numpy() == level)
         group = group_masks(
-            csr_array(contributions.strong_masks[own]), table.view.numpy()[own], contributions.strong_views, config.graph
+            csr_array(contributions.strong_masks[own]),
+            table.view.numpy()[own],
+            contributions.strong_views,
+            config.graph,
         )
         count = int(group.max(initial=-1)) + 1
         mask_object[own] = np.where(group >= 0, first + group, -1)
@@ -88,7 +92,7 @@ def gaussian_owner(
     *,
     minimum_peak: float = 0.0,
 ) -> Int[ndarray, " gaussian"]:
-    """Object of one level that painted most of each Gaussian; -1 where most of it lies in no mask, or is never seen.
+    """Object of one level that holds most of each Gaussian; -1 where more of it lies in no mask, or it is never seen.
 
     Args:
         contributions: of all masks.

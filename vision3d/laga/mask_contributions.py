@@ -35,7 +35,7 @@ class MaskContributions:
     views: csr_array
     """[view gaussian] the same over all pixels of a view."""
     strong_masks: csr_array
-    """Like `masks`, but of samples with at least the minimum weight only: what is plainly visible, not shining through."""
+    """Like `masks`, but of samples with at least the minimum weight only: plainly visible, not shining through."""
     strong_views: csr_array
     """Like `views`, of the same samples."""
     peak: Float[ndarray, " gaussian"]
@@ -56,9 +56,11 @@ def contributions_of_masks(
     """Contributions of all Gaussians to the masks listed in `table`; one view is held in memory at a time.
 
     Raises:
-        InvalidInputError: a view of the masks has no camera, or another size.
+        InvalidInputError: masks and cameras differ in size, or the table lists views that the masks have not.
+        UnknownViewError: a view of the masks has no camera.
     """
     check_mask_sizes(cameras, masks)
+    check_table(masks, table)
     renderer = renderer or choose_renderer(scene.device)
     splats = splats_of(scene)
     rows: tuple[list[csr_array], list[csr_array]] = ([], [])
@@ -100,7 +102,8 @@ def check_mask_sizes(cameras: CameraBatch, masks: ViewMasks) -> None:
     """Refuse masks of other sizes than their cameras' images.
 
     Raises:
-        InvalidInputError: a view has no camera, or its masks are of another size.
+        InvalidInputError: masks and images differ in size.
+        UnknownViewError: a view of the masks has no camera.
     """
     width, height = cameras.select(masks.view_names).uniform_size
     if masks.labels.shape[2:] != (height, width):
@@ -108,6 +111,23 @@ def check_mask_sizes(cameras: CameraBatch, masks: ViewMasks) -> None:
             f"Expected masks of the cameras' size {width} x {height}, found {masks.labels.shape[3]} x "
             f"{masks.labels.shape[2]}. Make the masks from the photos at the size of the cameras."
         )
+
+
+def check_table(masks: ViewMasks, table: MaskFeatures) -> None:
+    """Refuse tables that list views or levels the masks have not.
+
+    Raises:
+        InvalidInputError: a view or a level is out of range.
+    """
+    for name, rows, count in (
+        ("view", table.view, len(masks.view_names)),
+        ("level", table.level, len(masks.level_names)),
+    ):
+        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < count:
+            raise InvalidInputError(
+                f"Expected masks of {name}s 0 to {count - 1}, found {int(rows.min())} to {int(rows.max())}. "
+                "Use the features that were made of these masks."
+            )
 
 
 def _mask_pixels(labels: ndarray, level: ndarray, number: ndarray) -> csr_array:
@@ -124,4 +144,3 @@ def _mask_pixels(labels: ndarray, level: ndarray, number: ndarray) -> csr_array:
         columns.append(np.flatnonzero(row >= 0))
     places = (np.concatenate(rows), np.concatenate(columns))
     return csr_array((np.ones(len(places[0]), np.float32), places), shape=(len(level), pixels))
-
