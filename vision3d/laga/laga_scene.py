@@ -1,7 +1,7 @@
 """`LagaScene`: a scene with its objects and their descriptors, the artefact of training, kept in one small file.
 
-The file lies beside the PLY and names it by its SHA-256; splats themselves are never copied. Everything a query needs is
-in it: no photos, no masks, no mask features.
+The file lies beside the PLY and names it by its SHA-256; splats themselves are never copied. Everything a query needs
+is in it: no photos, no masks, no mask features.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ from vlm_bridge.file_hashes import file_sha256
 
 SUFFIX = ".laga.safetensors"
 _FORMAT = "vision3d laga scene 1"
+_TENSORS = frozenset(
+    ("gaussian_object", "object_level", "object_masks", "descriptor_vectors", "descriptor_object", "descriptor_weights")
+)
+_FACTS = frozenset(("splats", "splats_sha256", "encoder_id", "encoder_name", "level_names", "picture", "facts"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +61,14 @@ class LagaScene:
         if tuple(self.gaussian_object.shape) != expected or len(self.object_level) != len(self.object_masks):
             raise InvalidInputError(
                 f"LagaScene: expected objects of {expected[0]} levels and {expected[1]} Gaussians, found "
-                f"{tuple(self.gaussian_object.shape)}. Use the objects and the splats of one training."
+                f"{tuple(self.gaussian_object.shape)}; levels of {len(self.object_level)} objects and masks of "
+                f"{len(self.object_masks)}. Use the objects and the splats of one training."
+            )
+        named = torch.cat([self.gaussian_object.flatten(), self.descriptors.object])
+        if len(named) and int(named.max()) >= len(self.object_level):
+            raise InvalidInputError(
+                f"LagaScene: expected objects below {len(self.object_level)}, found {int(named.max())} on a Gaussian "
+                "or a descriptor. Use the objects and the descriptors of one training."
             )
 
     @property
@@ -80,10 +91,15 @@ def save_laga_scene(laga: LagaScene, path: Path, *, splats: Path) -> None:
     """Write everything but the splats, which lie in the file `splats`.
 
     Raises:
-        InvalidInputError: there are too many objects for the file's 16-bit numbers.
+        InvalidInputError: there are too many objects for the file's 16-bit numbers, or the splats are not beside it.
     """
     if laga.object_count >= 2**15:
         raise InvalidInputError(f"Expected at most {2**15 - 1} objects, found {laga.object_count}. Use coarser masks.")
+    if not splats.is_file() or splats.resolve().parent != path.resolve().parent:
+        raise InvalidInputError(
+            f"Expected splats beside {path}, found {splats} ({'' if splats.is_file() else 'no '}file). "
+            "Write the scene first, and both into one folder."
+        )
     tensors = {
         "gaussian_object": laga.gaussian_object.to(torch.int16),
         "object_level": laga.object_level.to(torch.int16),
@@ -151,7 +167,12 @@ def _contents(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
                 raise ModelFileError(
                     f"{path}: expected a file of {_FORMAT!r}, found {facts.get('format')!r}. Train the scene again."
                 )
-            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118
+            missing = (_TENSORS - set(file.keys())) | (_FACTS - set(facts))
+            if missing:
+                raise ModelFileError(
+                    f"{path}: expected all of a scene with objects, found no {sorted(missing)}. Train the scene again."
+                )
+            return {name: file.get_tensor(name) for name in _TENSORS}, facts
     except (OSError, SafetensorError) as error:
         raise ModelFileError(
             f"{path}: expected a scene with objects, found: {error}. Run `vision3d train` on the splats first."

@@ -24,7 +24,7 @@ from vision3d.errors import InvalidInputError
 from vision3d.language.mask_features import MaskFeatures
 
 Aggregation = Literal["weighted", "direction", "compactness", "unweighted", "mean", "best_view"]
-"""`weighted` is LaGa; `direction` and `compactness` use one half of the weight; `unweighted` uses none; `mean` keeps one
+"""`weighted` is LaGa; `direction` and `compactness` use one half of the weight, `unweighted` none; `mean` keeps one
 vector per object, and `best_view` the vector of its largest mask."""
 AGGREGATIONS: tuple[Aggregation, ...] = ("weighted", "direction", "compactness", "unweighted", "mean", "best_view")
 
@@ -139,9 +139,9 @@ def descriptors_of(
 def adaptive_clusters(
     vectors: Float[ndarray, "mask dim"], *, most: int = 20, lloyd_steps: int = 5
 ) -> Int[ndarray, " mask"]:
-    """Cluster of each vector, with as many clusters as have the best mean silhouette (Euclidean).
+    """Cluster of each vector, with as many clusters, up to `most`, as have the best mean silhouette (Euclidean).
 
-    One or two vectors, or vectors that are all alike, make one cluster.
+    One or two vectors, or vectors that are all alike, make one cluster. Equal silhouettes: the fewer clusters.
 
     Example:
         >>> adaptive_clusters(np.array([[1.0, 0], [0.99, 0.1], [0, 1.0], [0.1, 0.99]])).tolist()
@@ -149,15 +149,16 @@ def adaptive_clusters(
     """
     count = len(vectors)
     together = np.zeros(count, np.int64)
-    if count < 3:
+    if count < 3 or most < 2:
         return together
+    vectors = vectors.astype(np.float64)  # single precision sees equal vectors 1e-4 apart
     gram = vectors @ vectors.T
     squares = np.diag(gram)
     distances = np.sqrt(np.maximum(squares[:, None] + squares[None] - 2 * gram, 0))
     if distances.max() < 1e-6:
         return together
     ks = list(range(2, min(count - 1, most) + 1))
-    cuts = cut_tree(ward(vectors.astype(np.float64)), n_clusters=ks)
+    cuts = cut_tree(ward(vectors), n_clusters=ks)
     best, best_score = together, -1.0
     for column in range(len(ks)):
         member = _refined(vectors, cuts[:, column].astype(np.int64), lloyd_steps)
@@ -169,14 +170,14 @@ def adaptive_clusters(
 
 def mean_silhouette(distances: Float[ndarray, "row row"], member: Int[ndarray, " row"]) -> float:
     """Mean silhouette of a clustering, 0 for the only member of a cluster; -1 for fewer than two clusters."""
-    count = int(member.max()) + 1
-    if count < 2:
+    if len(np.unique(member)) < 2:
         return -1.0
+    count = int(member.max()) + 1
     one_hot = np.eye(count)[member]
     sizes = one_hot.sum(0)
     sums = distances @ one_hot
     own = sums[np.arange(len(member)), member] / np.maximum(sizes[member] - 1, 1)
-    others = np.where(one_hot > 0, np.inf, sums / np.maximum(sizes, 1)).min(1)
+    others = np.where((one_hot > 0) | (sizes == 0), np.inf, sums / np.maximum(sizes, 1)).min(1)
     silhouette = (others - own) / np.maximum(np.maximum(own, others), 1e-12)
     return float(np.where(sizes[member] > 1, silhouette, 0.0).mean())
 

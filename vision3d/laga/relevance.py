@@ -63,13 +63,8 @@ def object_relevance(
     weighted = descriptors.weights * single
     best = torch.zeros(object_count).scatter_reduce(0, descriptors.object, weighted, "amax", include_self=False)
     # the first descriptor that reaches its object's best score speaks for the object
-    reached = (weighted == best[descriptors.object]).nonzero().flatten().flip(0)
-    winner = torch.full((object_count,), -1, dtype=torch.long)
-    winner[descriptors.object[reached]] = reached
-    known = winner >= 0
-    cosines = descriptors.vectors @ phrase
-    return ObjectRelevance(
-        weighted=torch.where(known, best, 0.0),
-        relevance=torch.where(known, single[winner.clamp(min=0)], 0.0) if len(single) else torch.zeros(object_count),
-        cosine=torch.where(known, cosines[winner.clamp(min=0)], -1.0) if len(single) else -torch.ones(object_count),
-    )
+    reached = (weighted == best[descriptors.object]).nonzero().flatten()
+    winner = torch.full((object_count,), len(single)).scatter_reduce(0, descriptors.object[reached], reached, "amin")
+    padded = torch.cat([single, torch.zeros(1)])  # the last entry is what objects without descriptors read
+    cosines = torch.cat([descriptors.vectors @ phrase, -torch.ones(1)])
+    return ObjectRelevance(weighted=best, relevance=padded[winner], cosine=cosines[winner])

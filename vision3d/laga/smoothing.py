@@ -23,7 +23,7 @@ class NeighbourWeights:
     rows: Int[Tensor, "gaussian neighbour"]
     """Nearest Gaussians, the Gaussian itself first."""
     weights: Float[Tensor, "gaussian neighbour"]
-    """exp(-distance) in space and colour, 1 for the Gaussian itself."""
+    """exp(-distance^2 / 2) in sigmas of space and colour, 1 for the Gaussian itself."""
 
 
 def neighbour_weights(
@@ -32,10 +32,12 @@ def neighbour_weights(
     """Weights of each Gaussian's neighbours; `neighbours` counts the Gaussian itself."""
     count = len(scene)
     own = torch.arange(count)[:, None]
-    distances, rows = k_nearest(scene.means.detach().cpu(), neighbours - 1) if neighbours > 1 else (torch.zeros(count, 0),) * 2
+    distances, rows = torch.zeros(count, 0), torch.zeros(count, 0, dtype=torch.long)
+    if neighbours > 1:
+        distances, rows = k_nearest(scene.means.detach().cpu(), neighbours - 1)
     # the median makes one unit of what the scene's typical neighbourhood measures
     unit = float(distances[:, -1].median()) if distances.numel() else 1.0
-    rows = torch.cat([own, rows.long()], 1)
+    rows = torch.cat([own, rows], 1)
     distances = torch.cat([torch.zeros(count, 1), distances / max(unit, 1e-30)], 1)
     colour = (0.5 + SH_C0 * scene.sh[:, 0].detach().cpu()).clamp(0, 1)
     apart = (colour[rows] - colour[:, None]).square().sum(-1)

@@ -46,7 +46,8 @@ def train_laga(
         progress: show progress bars.
 
     Raises:
-        InvalidInputError: a view of the masks has no camera, or another size.
+        InvalidInputError: masks, features and cameras do not fit together.
+        UnknownViewError: a view of the masks has no camera.
     """
     if config.engine == "lift":
         objects = lift_objects(
@@ -82,8 +83,9 @@ def mask_pixels(masks: ViewMasks, features: MaskFeatures) -> Int[Tensor, " mask"
         for level in range(len(masks.level_names)):
             own = ((features.view == view) & (features.level == level)).nonzero().flatten()
             labels = torch.from_numpy(masks.labels[view, level].astype("int64")).flatten()
-            counts = torch.bincount(labels[labels >= 0], minlength=int(features.number[own].max()) + 1 if len(own) else 0)
-            sizes[own] = counts[features.number[own]]
+            numbers = features.number[own]
+            counts = torch.bincount(labels[labels >= 0], minlength=int(numbers.max()) + 1 if len(own) else 0)
+            sizes[own] = counts[numbers]
     return sizes
 
 
