@@ -21,8 +21,8 @@ class AffinityConfig:
         ((16, 8, 8), 400, 37)
     """
 
-    steps: int = 2_000
-    """Steps of one view each (published: 30,000)."""
+    steps: int = 1_000
+    """Steps of one view each (published: 30,000). More of them also learn the mistakes of the masks."""
     block_dims: tuple[int, ...] | None = None
     """Channels each level adds, coarsest level first; None = 16 for the coarsest of 32, the others share the rest."""
     learning_rate: float = 2.5e-3

@@ -19,7 +19,7 @@ from vision3d.errors import InvalidInputError
 from vision3d.laga.affinity_field import AffinityField, level_dims
 from vision3d.laga.prototypes import MaskPrototypes
 
-_PUBLISHED_CLUSTER_SIZE = 5
+_LEAST_CLUSTER, _LARGEST_CLUSTER = 5, 8
 _ROWS_AT_ONCE = 65_536
 
 
@@ -28,26 +28,34 @@ class GroupingConfig:
     """Which masks make an object."""
 
     minimum_cluster_size: int | None = None
-    """Masks of an object at the least; None = 5, or a third of the views where that is less, but at least 2."""
+    """Masks of an object at the least (published: 5); None = a sixth of the views, in 5 to 8, but no more than a third
+    of the views. What a proposer merges by mistake in a few views then makes no object of its own."""
     selection_epsilon: float = 0.1
-    """Clusters nearer than this x (level + 1) are one; distance of unit vectors."""
+    """Clusters of the finest level nearer than this are one; distance of unit vectors."""
+    epsilon_per_level: float = 0.05
+    """Added to the distance at each coarser level (published: 0.1; it may chain objects over masks that hold two)."""
 
     def __post_init__(self) -> None:
-        if (self.minimum_cluster_size or 2) < 2 or self.selection_epsilon < 0:
+        if (self.minimum_cluster_size or 2) < 2 or self.selection_epsilon < 0 or self.epsilon_per_level < 0:
             raise InvalidInputError(
-                "GroupingConfig: expected minimum_cluster_size >= 2 and selection_epsilon >= 0, found "
-                f"{self.minimum_cluster_size} and {self.selection_epsilon}."
+                "GroupingConfig: expected minimum_cluster_size >= 2 and epsilons >= 0, found "
+                f"{self.minimum_cluster_size}, {self.selection_epsilon} and {self.epsilon_per_level}."
             )
 
     def cluster_size(self, view_count: int) -> int:
         """Masks of an object at the least, with so many views.
 
-        >>> [GroupingConfig().cluster_size(views) for views in (3, 12, 48)]
-        [2, 4, 5]
+        >>> [GroupingConfig().cluster_size(views) for views in (3, 12, 30, 48, 300)]
+        [2, 4, 5, 8, 8]
         """
         if self.minimum_cluster_size is not None:
             return self.minimum_cluster_size
-        return min(_PUBLISHED_CLUSTER_SIZE, max(2, view_count // 3))
+        wanted = max(_LEAST_CLUSTER, min(_LARGEST_CLUSTER, view_count // 6))
+        return min(wanted, max(2, view_count // 3))
+
+    def epsilon(self, level: int) -> float:
+        """Distance within which clusters of `level` are one."""
+        return self.selection_epsilon + self.epsilon_per_level * level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +88,7 @@ def group_prototypes(
             cluster_vectors(
                 vectors.double().numpy(),
                 minimum_size=config.cluster_size(view_count),
-                epsilon=config.selection_epsilon * (level + 1),
+                epsilon=config.epsilon(level),
             )
         )
         found = int(cluster.max()) + 1 if len(cluster) else 0

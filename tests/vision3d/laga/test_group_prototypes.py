@@ -63,6 +63,18 @@ def test_fewer_masks_than_an_object_needs_make_none() -> None:
     assert cluster_vectors(np.zeros((0, 3)), minimum_size=2, epsilon=0.1).tolist() == []
 
 
+def test_near_clusters_are_one_at_a_coarser_level() -> None:
+    # two tight clusters 0.17 apart (cosine 0.985): told apart within 0.1, one within 0.1 + 0.2, a third stays away
+    near = normalize(torch.tensor([[1.0, 0, 0], [0.985, 0.1726, 0]]), dim=-1)
+    vectors = torch.cat([near[:1].repeat(6, 1), near[1:].repeat(6, 1), torch.eye(3)[2:].repeat(6, 1)])
+    vectors = normalize(vectors + 0.001 * torch.randn(vectors.shape), dim=-1)
+    prototypes = MaskPrototypes(vectors=vectors.repeat(2, 1), usable=torch.ones(36, dtype=torch.bool))
+    config = GroupingConfig(selection_epsilon=0.1, epsilon_per_level=0.2)
+    level = torch.arange(2).repeat_interleave(18)
+    groups = group_prototypes(prototypes, level, level_count=2, view_count=20, config=config)
+    assert groups.mask_object.tolist() == [0] * 6 + [1] * 6 + [2] * 6 + [3] * 12 + [4] * 6
+
+
 def test_a_level_without_objects_leaves_its_gaussians_alone() -> None:
     prototypes = MaskPrototypes(vectors=torch.zeros(0, 4), usable=torch.zeros(0, dtype=torch.bool))
     groups = group_prototypes(prototypes, torch.zeros(0, dtype=torch.long), level_count=2, view_count=5)
@@ -79,7 +91,9 @@ def test_order_of_the_masks_changes_names_only() -> None:
     assert len(pairs) == 5, "each cluster keeps its members under one new name"
 
 
-@pytest.mark.parametrize("settings", [{"minimum_cluster_size": 1}, {"selection_epsilon": -0.1}])
+@pytest.mark.parametrize(
+    "settings", [{"minimum_cluster_size": 1}, {"selection_epsilon": -0.1}, {"epsilon_per_level": -0.1}]
+)
 def test_impossible_settings_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(InvalidInputError, match="minimum_cluster_size >= 2 and selection_epsilon >= 0"):
+    with pytest.raises(InvalidInputError, match="minimum_cluster_size >= 2 and epsilons >= 0"):
         GroupingConfig(**settings)  # pyright: ignore[reportArgumentType]
