@@ -46,18 +46,18 @@ def read_instance_scene(folder: str | Path, view_names: Sequence[str]) -> Instan
         content = json.loads((root / "objects.json").read_text(encoding="utf-8"))
         ids = {name: read_instance_ids(root, name) for name in view_names}
         queries, objects = list(content["queries"]), list(content["objects"])
+        truths = [truth for query in queries for name in view_names if (truth := _truth(query, name, ids[name]))]
+        return InstanceScene(
+            truths=tuple(truths),
+            kinds={query["phrase"]: query["kind"] for query in queries},
+            absent=tuple(query["phrase"] for query in queries if not query["ids"]),
+            side_objects=tuple(thing["name"] for thing in objects if thing["side_phrases"]),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInputError(
             f"{root}: expected objects.json and masks/<view>.png, found: {type(error).__name__}: {error}. "
             "Use a scene in the layout of the embedded tabletop."
         ) from error
-    truths = [truth for query in queries for name in view_names if (truth := _truth(query, name, ids[name]))]
-    return InstanceScene(
-        truths=tuple(truths),
-        kinds={query["phrase"]: query["kind"] for query in queries},
-        absent=tuple(query["phrase"] for query in queries if not query["ids"]),
-        side_objects=tuple(thing["name"] for thing in objects if thing["side_phrases"]),
-    )
 
 
 def _truth(query: dict[str, Any], view: str, ids: Tensor) -> PhraseTruth | None:

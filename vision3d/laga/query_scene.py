@@ -72,8 +72,8 @@ class SceneQueries:
         self._renderer = renderer or choose_renderer(laga.scene.device)
         self._near: NeighbourWeights | None = None
         self._gate = encoder.cosine_gate if config.cosine_gate is None else config.cosine_gate
-        if config.level is not None and config.level not in laga.level_names:
-            raise InvalidInputError(f"Expected a level of {', '.join(laga.level_names)}, found {config.level!r}.")
+        if config.level is not None:
+            _level_index(laga, config.level)
 
     def text(self, phrase: str) -> QueryResult:
         """What the phrase means here.
@@ -98,25 +98,22 @@ class SceneQueries:
         width, height = cameras.uniform_size
         if len(cameras) != 1 or not (0 <= x < width and 0 <= y < height):
             raise InvalidInputError(
-                f"Expected one camera and a place within {width} x {height} pixels, found {len(cameras)} and ({x}, {y})."
+                f"Expected one camera and a place within {width} x {height} pixels, found {len(cameras)} cameras and "
+                f"({x}, {y}). Click inside the image of one view."
             )
         name = level or self.config.level or self.laga.level_names[len(self.laga.level_names) // 2]
-        if name not in self.laga.level_names:
-            raise InvalidInputError(f"Expected a level of {', '.join(self.laga.level_names)}, found {name!r}.")
-        row = self.laga.gaussian_object[self.laga.level_names.index(name)]
-        votes = self._votes(cameras, int(y) * width + int(x), row)
-        scores = votes / votes.sum().clamp(min=1e-12)
-        best = int(scores.argmax()) if len(scores) else -1
-        hit = best >= 0 and float(votes[best]) > 0
-        chosen = row == best if hit else torch.zeros(len(row), dtype=torch.bool)
+        row = self.laga.gaussian_object[_level_index(self.laga, name)]
+        scores = self._shares_at(cameras, int(y) * width + int(x), row)
+        relevance = float(scores.max()) if len(scores) else 0.0
+        best = int(scores.argmax()) if relevance > 0 else -1
         return QueryResult(
             question=f"click at ({x:g}, {y:g}) in {cameras.names[0]}, level {name}",
-            status="found" if hit else "not found",
-            relevance=float(scores[best]) if hit else 0.0,
-            objects=torch.tensor([best] if hit else [], dtype=torch.long),
+            status="found" if best >= 0 else "not found",
+            relevance=relevance,
+            objects=torch.tensor([best] if best >= 0 else [], dtype=torch.long),
             object_scores=scores,
-            gaussian_scores=torch.where(row >= 0, scores[row.clamp(min=0)], 0.0) if len(scores) else torch.zeros(len(row)),
-            chosen=chosen,
+            gaussian_scores=torch.cat([scores, torch.zeros(1)])[row] / max(relevance, 1e-12),
+            chosen=(row == best) & (row >= 0),
         )
 
     def masks(self, result: QueryResult, cameras: CameraBatch) -> Bool[Tensor, "view height width"]:
@@ -129,12 +126,10 @@ class SceneQueries:
         chosen = result.chosen.float()[:, None].to(self.laga.scene.device)
         with torch.no_grad():
             image = self._renderer.rasterize(splats_of(self.laga.scene), cameras, chosen, options=options)
-        return image.channels[..., 0]
+        return image.channels[..., 0].cpu()
 
     def _scores(self, vector: Float[Tensor, " dim"]) -> ObjectRelevance:
-        return object_relevance(
-            self.laga.descriptors, vector, self._negatives, object_count=self.laga.object_count
-        )
+        return object_relevance(self.laga.descriptors, vector, self._negatives, object_count=self.laga.object_count)
 
     def _answer(self, question: str, scores: ObjectRelevance, unknown: tuple[str, ...]) -> QueryResult:
         weighted = torch.where(scores.cosine >= self._gate, scores.weighted, 0.0)
@@ -159,10 +154,13 @@ class SceneQueries:
     def _kept(self, weighted: Float[Tensor, " object"]) -> Float[Tensor, " object"]:
         """Scores of the objects of the level asked for, and of the `top` best ones."""
         if self.config.level is not None:
-            weighted = torch.where(self.laga.object_level == self.laga.level_names.index(self.config.level), weighted, 0.0)
-        if self.config.top is not None and self.config.top < len(weighted):
-            least = weighted.topk(self.config.top).values[-1]
-            weighted = torch.where(weighted >= least, weighted, 0.0)
+            own = self.laga.object_level == self.laga.level_names.index(self.config.level)
+            weighted = torch.where(own, weighted, 0.0)
+        if self.config.top is not None:
+            if self.config.fusion == "best":  # other levels hold the same things again
+                weighted = torch.where(self.laga.object_level == best_level(self.laga, weighted), weighted, 0.0)
+            weighted = weighted.clone()
+            weighted[weighted.argsort(descending=True, stable=True)[self.config.top :]] = 0.0
         return weighted
 
     def _smoothed(self, chosen: Bool[Tensor, " gaussian"]) -> Bool[Tensor, " gaussian"]:
@@ -170,19 +168,21 @@ class SceneQueries:
             return chosen
         if self._near is None:
             self._near = neighbour_weights(
-                self.laga.scene, neighbours=self.config.neighbours, sigma_space=self.config.sigma_space,
+                self.laga.scene,
+                neighbours=self.config.neighbours,
+                sigma_space=self.config.sigma_space,
                 sigma_colour=self.config.sigma_colour,
-            )  # fmt: skip
+            )
         return smooth(chosen.float(), self._near, sigma_score=self.config.sigma_score) > 0.5
 
-    def _votes(self, cameras: CameraBatch, pixel: int, row: Int[Tensor, " gaussian"]) -> Float[Tensor, " object"]:
-        """Blending weight of each object at one pixel."""
+    def _shares_at(self, cameras: CameraBatch, pixel: int, row: Int[Tensor, " gaussian"]) -> Float[Tensor, " object"]:
+        """Share of each object in what was painted at one pixel; what is in no object takes its share too."""
         options = RasterOptions(antialiased=self.laga.antialiased)
         blending = self._renderer.blending_weights(splats_of(self.laga.scene), cameras, options=options)[0]
         entries = slice(int(blending.row_offsets[pixel]), int(blending.row_offsets[pixel + 1]))
-        owners, weights = row[blending.gaussians[entries].long()], blending.weights[entries]
-        votes = torch.zeros(self.laga.object_count)
-        return votes.index_add(0, owners[owners >= 0], weights[owners >= 0])
+        owners, weights = row[blending.gaussians[entries].long().cpu()], blending.weights[entries].cpu()
+        votes = torch.zeros(self.laga.object_count).index_add(0, owners[owners >= 0], weights[owners >= 0])
+        return votes / weights.sum().clamp(min=1e-12)
 
 
 def query_scene(
@@ -209,17 +209,41 @@ def fused_scores(
         return per_level.mean(0)
     if config.fusion == "max":
         return per_level.amax(0)
-    best = [float(weighted[laga.object_level == level].max()) if (laga.object_level == level).any() else 0.0
-            for level in range(len(laga.level_names))]  # fmt: skip
-    return per_level[int(torch.tensor(best).argmax())]
+    return per_level[best_level(laga, weighted)]
+
+
+def best_level(laga: LagaScene, weighted: Float[Tensor, " object"]) -> int:
+    """Level of the object with the highest score, the finest one where several have it."""
+    best = torch.zeros(len(laga.level_names)).scatter_reduce(0, laga.object_level, weighted, "amax")
+    return int(best.argmax())
 
 
 def relative_scores(scores: Float[Tensor, " gaussian"], quantile: float) -> Float[Tensor, " gaussian"]:
-    """Scores stretched to 0-1 after everything below the quantile is lifted to it; all 0 where all are alike."""
-    low = torch.quantile(scores[:: max(1, len(scores) // 1_000_000)], quantile) if len(scores) else torch.tensor(0.0)
-    lifted = torch.maximum(scores, low)
-    span = lifted.max() - lifted.min() if len(scores) else torch.tensor(0.0)
-    return (lifted - lifted.min()) / span if float(span) > 0 else torch.zeros_like(scores)
+    """Scores stretched to 0-1 after everything below the quantile is lifted to it.
+
+    Where that would lift everything to the highest score, because the best object is most of the scene, nothing is
+    lifted. Scores that are all alike become 1, or stay 0.
+
+    Example:
+        >>> relative_scores(torch.tensor([0.0, 1.0, 2.0, 3.0]), 1 / 3).tolist()
+        [0.0, 0.0, 0.5, 1.0]
+    """
+    if not len(scores):
+        return scores
+    low, high = torch.quantile(scores[:: max(1, len(scores) // 1_000_000)], quantile), scores.max()
+    if low >= high:
+        low = scores.min()
+    if low >= high:
+        return (scores > 0).to(scores.dtype)
+    return (scores.clamp(min=low) - low) / (high - low)
+
+
+def _level_index(laga: LagaScene, name: str) -> int:
+    if name not in laga.level_names:
+        raise InvalidInputError(
+            f"Expected a level of {', '.join(laga.level_names)}, found {name!r}. Choose one of the scene's levels."
+        )
+    return laga.level_names.index(name)
 
 
 def _status(best: float, config: QueryConfig) -> Status:
