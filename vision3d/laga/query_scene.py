@@ -92,6 +92,8 @@ class SceneQueries:
     def click(self, cameras: CameraBatch, *, x: float, y: float, level: str | None = None) -> QueryResult:
         """The object at a pixel of one camera, x to the right and y down, in pixels from the image's corner.
 
+        Its relevance is its share of what was painted there; what is in no object takes part too.
+
         Raises:
             InvalidInputError: not exactly one camera, a place outside its image, or an unknown level.
         """
@@ -105,10 +107,11 @@ class SceneQueries:
         row = self.laga.gaussian_object[_level_index(self.laga, name)]
         scores = self._shares_at(cameras, int(y) * width + int(x), row)
         relevance = float(scores.max()) if len(scores) else 0.0
-        best = int(scores.argmax()) if relevance > 0 else -1
+        status = _status(relevance, self.config) if relevance > 0 else "not found"
+        best = -1 if status == "not found" else int(scores.argmax())
         return QueryResult(
             question=f"click at ({x:g}, {y:g}) in {cameras.names[0]}, level {name}",
-            status="found" if best >= 0 else "not found",
+            status=status,
             relevance=relevance,
             objects=torch.tensor([best] if best >= 0 else [], dtype=torch.long),
             object_scores=scores,

@@ -67,7 +67,7 @@ def test_k_is_the_one_the_published_search_chooses(sizes: tuple[int, ...]) -> No
     vectors, truth = _clusters(sizes)
     best, choice = -1.0, np.zeros(len(vectors), int)
     for k in range(2, min(len(vectors) - 1, 20) + 1):
-        member = KMeans(k, n_init=10, random_state=42).fit_predict(vectors)
+        member = KMeans(k, random_state=42).set_params(n_init=10).fit_predict(vectors)
         score = float(silhouette_score(vectors, member))
         if score > best:
             best, choice = score, member
