@@ -1,8 +1,8 @@
 """How well scenes are asked in words: `python -m benchmarks.language_queries [--scenes tabletop 900001 ...]`.
 
 3D protocol on views that neither the fit nor the objects saw: the Gaussians a phrase selects are rendered into the
-whole scene, and the mask is compared with the true pixels of everything the phrase means. Mean IoU over all (phrase, view)
-pairs that show at least 30 such pixels; besides, how many absent phrases are refused and present ones answered.
+whole scene, and the mask is compared with the true pixels of everything the phrase means. Mean IoU over all (phrase,
+view) pairs that show at least 30 such pixels; besides, how many absent phrases are refused and present ones answered.
 
 Scenes: the embedded tabletop, or seeds of the household generator, rendered and fitted on first use (some five minutes
 each) into out/benchmarks. No model of the package was trained on any of them.
@@ -188,7 +188,8 @@ def _row(
     located = localisation_accuracy(found.pairs) or 0.0
     print(
         f"| {prepared.name} | {source} | {engine} | {aggregation} | {mean_iou(found.pairs):.3f} "
-        f"| {found.side_objects:.3f} | {located:.0%} | {found.refused:.0%} | {found.answered:.0%} | {laga.object_count} | {seconds:.0f} "
+        f"| {found.side_objects:.3f} | {located:.0%} "
+        f"| {found.refused:.0%} | {found.answered:.0%} | {laga.object_count} | {seconds:.0f} "
         f"| {1000 * found.seconds:.0f} |",
         flush=True,
     )

@@ -1,22 +1,28 @@
-"""The training-free engine: masks grouped by what all views agree on, Gaussians given to the object that painted them.
+"""The training-free engine: what all views say about which Gaussians lie in one mask, put together without training.
 
-Seconds instead of minutes, and nothing random. See `docs/laga.md` for how it compares with its rivals.
+Two ways of grouping: `superpoints` joins small groups of Gaussians by how often they share a mask, and forgives masks
+that are wrong in most views; `mask_graph` joins whole masks that nearly all views agree on, and asks for good masks.
+See `docs/laga.md` for how they compare.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse import csr_array
+from torch import Tensor
 
 from vision3d.cameras.camera_batch import CameraBatch
+from vision3d.laga.co_membership import co_membership, linked, masks_of_clusters
 from vision3d.laga.mask_contributions import MaskContributions, contributions_of_masks
 from vision3d.laga.mask_graph import MaskGraphConfig, dominant_rows, group_masks, object_weights
 from vision3d.laga.scene_objects import SceneObjects
+from vision3d.laga.superpoints import superpoints
 from vision3d.language.mask_features import MaskFeatures
 from vision3d.masks.view_masks import ViewMasks
 from vision3d.rendering.renderer import Renderer
@@ -31,8 +37,21 @@ class LiftConfig:
     """Blending weight from which a Gaussian is plainly visible at a pixel; masks are compared by such samples."""
     minimum_peak: float = 0.02
     """Gaussians whose blending weight stays below this at every pixel of every view are in no object (pruning)."""
+    grouping: Literal["superpoints", "mask_graph"] = "superpoints"
+    """How masks become objects."""
+    superpoint_count: int = 2_000
+    """Superpoints at the most."""
+    together_shares: tuple[float, ...] = (0.3, 0.1, 0.05)
+    """Share of the common views in which the parts of an object lie in one mask, on average; for the finest level
+    first, the last one holds for all further levels."""
+    own_share: float = 0.6
+    """A mask describes an object that makes at least this share of it,"""
+    covered_share: float = 0.3
+    """and of which it shows at least this share of what its view sees."""
+    minimum_masks: int = 3
+    """Objects described by fewer masks are dropped."""
     graph: MaskGraphConfig = field(default_factory=MaskGraphConfig)
-    """When masks are one object."""
+    """When masks are one object, for `mask_graph`."""
 
 
 def lift_objects(
@@ -54,27 +73,35 @@ def lift_objects(
     contributions = contributions_of_masks(
         scene, cameras, masks, features, renderer=renderer, minimum_weight=config.minimum_weight, progress=progress
     )
-    return objects_of_contributions(contributions, features, level_count=len(masks.level_names), config=config)
+    return objects_of_contributions(
+        contributions, features, scene.means.detach().cpu(), level_count=len(masks.level_names), config=config
+    )
 
 
 def objects_of_contributions(
-    contributions: MaskContributions, table: MaskFeatures, *, level_count: int, config: LiftConfig = LiftConfig()
+    contributions: MaskContributions,
+    table: MaskFeatures,
+    means: Float[Tensor, "gaussian 3"],
+    *,
+    level_count: int,
+    config: LiftConfig = LiftConfig(),
 ) -> SceneObjects:
     """The objects of every level from contributions that are already known."""
     mask_object = np.full(len(table), -1)
     gaussian_object, object_level = [], []
     first = 0
+    parts = _superpoints(contributions, table, means, config)
     for level in range(level_count):
         own = np.flatnonzero(table.level.numpy() == level)
-        group = group_masks(
-            csr_array(contributions.strong_masks[own]),
-            table.view.numpy()[own],
-            contributions.strong_views,
-            config.graph,
-        )
+        if config.grouping == "superpoints":
+            group, fallback = _joined_superpoints(contributions, table, own, parts, level, config)
+        else:
+            rows = csr_array(contributions.strong_masks[own])
+            group = group_masks(rows, table.view.numpy()[own], contributions.strong_views, config.graph)
+            fallback = np.full(len(means), -1)
         count = int(group.max(initial=-1)) + 1
         mask_object[own] = np.where(group >= 0, first + group, -1)
-        owner = gaussian_owner(contributions, own, group, minimum_peak=config.minimum_peak)
+        owner = gaussian_owner(contributions, own, group, fallback, minimum_peak=config.minimum_peak)
         gaussian_object.append(np.where(owner >= 0, first + owner, -1))
         object_level += [level] * count
         first += count
@@ -85,10 +112,46 @@ def objects_of_contributions(
     )
 
 
+def _superpoints(
+    contributions: MaskContributions, table: MaskFeatures, means: Tensor, config: LiftConfig
+) -> Int[ndarray, " gaussian"]:
+    finest = np.flatnonzero(table.level.numpy() == 0)
+    if config.grouping != "superpoints":
+        return np.zeros(len(means), np.int64)
+    rows = csr_array(contributions.masks[finest])
+    return superpoints(means.numpy().astype(np.float64), rows, count=config.superpoint_count)
+
+
+def _joined_superpoints(
+    contributions: MaskContributions,
+    table: MaskFeatures,
+    own: Int[ndarray, " mask"],
+    parts: Int[ndarray, " gaussian"],
+    level: int,
+    config: LiftConfig,
+) -> tuple[Int[ndarray, " mask"], Int[ndarray, " gaussian"]]:
+    """Object of each mask of one level, and of each Gaussian's superpoint; -1 = none."""
+    view_of = table.view.numpy()[own]
+    count = int(parts.max(initial=-1)) + 1
+    gather = csr_array((np.ones(len(parts), np.float32), (parts, np.arange(len(parts)))), shape=(count, len(parts)))
+    masks = (gather @ contributions.strong_masks[own].T).toarray()
+    views = (gather @ contributions.strong_views.T).toarray()
+    least = config.together_shares[min(level, len(config.together_shares) - 1)]
+    cluster = linked(co_membership(masks, views, view_of), least=least)
+    group = masks_of_clusters(
+        masks, views, view_of, cluster, own_share=config.own_share, covered_share=config.covered_share
+    )
+    names, sizes = np.unique(group[group >= 0], return_counts=True)
+    number = np.full(int(cluster.max(initial=-1)) + 2, -1)
+    number[names[sizes >= config.minimum_masks]] = np.arange((sizes >= config.minimum_masks).sum())
+    return number[group], number[cluster[parts]]
+
+
 def gaussian_owner(
     contributions: MaskContributions,
     own: Int[ndarray, " mask"],
     group: Int[ndarray, " mask"],
+    fallback: Int[ndarray, " gaussian"] | None = None,
     *,
     minimum_peak: float = 0.0,
 ) -> Int[ndarray, " gaussian"]:
@@ -98,6 +161,7 @@ def gaussian_owner(
         contributions: of all masks.
         own: rows of the level's masks.
         group: object of each of them, -1 = none.
+        fallback: object of Gaussians that no mask of an object shows; None = none.
         minimum_peak: Gaussians that are never plainer than this belong nowhere.
     """
     rows = csr_array(contributions.masks[own])
@@ -109,5 +173,8 @@ def gaussian_owner(
     best = np.zeros(len(owner))
     if count:
         best = weights.max(axis=0).toarray().ravel()
+    if fallback is not None:
+        owner = np.where((best <= 0) & (masked > 0.5 * total), fallback, owner)
+        best = np.where(best > 0, best, masked)
     # what lies in no mask of this level competes like an object
     return np.where((best > total - masked) & (contributions.peak >= minimum_peak), owner, -1)

@@ -1,11 +1,16 @@
-"""`ContourNetwork`: how likely a border runs through each pixel of a photo, at three levels from fine to coarse.
+"""`ContourNetwork`: where borders run in a photo, at three levels from fine to coarse, and which thing a pixel is of.
 
-A small U-Net: half resolution inside, full resolution out. Its weights come with the package (asset `contours`) and are
-made by a recipe on rendered household scenes.
+A small U-Net: half resolution inside, full resolution out. Besides borders it says how likely a pixel belongs to a
+thing (and not to the room around), which kind of thing that is, and where the middle of the thing lies: what tells that
+the label of a bottle and its glass are one. Its weights come with the package (asset `contours`) and are made by a
+recipe on rendered household scenes.
+
+Source: borders as in learned contour detection; offsets to the middle of each instance as in Panoptic-DeepLab.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,13 +26,33 @@ from vision3d.errors import ModelFileError
 
 LEVELS = 3
 """Pieces of one material, objects, objects with what they carry."""
-_WIDTHS = (24, 40, 64, 96)
-_STRIDE = 16
+KINDS = 56
+"""Kinds of things and of pieces of the room the network tells apart (some numbers are unused)."""
+OFFSET_UNIT = 32.0
+"""Offsets are predicted in units of this many pixels."""
+_PAIR_WEIGHTS = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+"""Before they are fitted: two regions are apart as the border between them says."""
+_WIDTHS = (24, 40, 64, 96, 160, 224)
+_STRIDE = 64
 """Photos are padded to a multiple of this."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContourLogits:
+    """What the network says about each pixel, before activation."""
+
+    borders: Float[Tensor, "image level height width"]
+    """A border runs here."""
+    thing: Float[Tensor, "image height width"]
+    """This is part of a thing, not of the room."""
+    offsets: Float[Tensor, "image 2 height width"]
+    """From here to the middle of the thing, x and y, in units of `OFFSET_UNIT` pixels."""
+    kinds: Float[Tensor, "image kind half_height half_width"]
+    """What it is, at half the resolution."""
+
+
 class ContourNetwork(nn.Module):
-    """Photo in, three maps of logits out, all at the photo's resolution."""
+    """Photo in, maps of logits out."""
 
     def __init__(self, widths: tuple[int, ...] = _WIDTHS) -> None:
         super().__init__()
@@ -37,19 +62,29 @@ class ContourNetwork(nn.Module):
         self.down = nn.ModuleList(_block(a, b, stride=2) for a, b in pairwise(widths))
         self.middle = _block(widths[-1], widths[-1])
         self.up = nn.ModuleList(_block(a + b, b) for a, b in zip(widths[:0:-1], widths[-2::-1], strict=True))
-        self.head = nn.Conv2d(widths[0], 4 * LEVELS, 3, padding=1)
+        self.head = nn.Conv2d(widths[0], 4 * (LEVELS + 3), 3, padding=1)
+        self.kind_head = nn.Conv2d(widths[1], KINDS, 1)
+        self.pair_weights = nn.Parameter(torch.tensor(_PAIR_WEIGHTS), requires_grad=False)
 
-    def forward(self, images: Float[Tensor, "image 3 height width"]) -> Float[Tensor, "image level height width"]:
-        """Logits of a border; height and width are multiples of 16, colours display values 0-1."""
+    def forward(self, images: Float[Tensor, "image 3 height width"]) -> ContourLogits:
+        """Logits of photos whose height and width are multiples of 64, colours display values 0-1."""
         x = self.stem(nn.functional.pixel_unshuffle(images * 2 - 1, 2))
         kept = []
         for down in self.down:
             kept.append(x)
             x = down(x)
         x = self.middle(x)
+        quarter = x
         for up, skip in zip(self.up, reversed(kept), strict=True):
+            quarter = x
             x = up(torch.cat([interpolate(x, scale_factor=2.0, mode="nearest"), skip], 1))
-        return nn.functional.pixel_shuffle(self.head(x), 2)
+        maps = nn.functional.pixel_shuffle(self.head(x), 2)
+        return ContourLogits(
+            borders=maps[:, :LEVELS],
+            thing=maps[:, LEVELS],
+            offsets=maps[:, LEVELS + 1 :],
+            kinds=interpolate(self.kind_head(quarter), scale_factor=2.0, mode="nearest"),
+        )
 
 
 def load_contour_network(path: Path) -> ContourNetwork:
@@ -71,11 +106,25 @@ def load_contour_network(path: Path) -> ContourNetwork:
     return network.eval()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContourMaps:
+    """What the network says about each pixel of one photo."""
+
+    borders: Float[ndarray, "level height width"]
+    """Probability of a border."""
+    thing: Float[ndarray, "height width"]
+    """Probability of being part of a thing."""
+    offsets: Float[ndarray, "2 height width"]
+    """From here to the middle of the thing, x and y, in pixels."""
+    kinds: Float[ndarray, "kind height width"]
+    """Probabilities of the kinds."""
+
+
 @torch.inference_mode()
-def border_maps(
+def contour_maps(
     network: ContourNetwork, image: UInt8[ndarray, "height width 3"], *, longest_side: int = 512
-) -> Float[ndarray, "level height width"]:
-    """Probability of a border at each pixel; photos beyond `longest_side` are looked at in a smaller version."""
+) -> ContourMaps:
+    """The maps of a photo; photos beyond `longest_side` are looked at in a smaller version."""
     height, width = image.shape[:2]
     values = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
     factor = min(1.0, longest_side / max(height, width))
@@ -83,11 +132,25 @@ def border_maps(
         size = (max(1, round(height * factor)), max(1, round(width * factor)))
         values = interpolate(values, size=size, mode="bilinear", antialias=True, align_corners=False)
     rows, columns = values.shape[-2:]
-    values = pad(values, (0, -columns % _STRIDE, 0, -rows % _STRIDE), mode="replicate")
-    maps = torch.sigmoid(network(values))[:, :, :rows, :columns]
+    bottom, right = -rows % _STRIDE, -columns % _STRIDE
+    values = pad(values, (0, right, 0, bottom), mode="replicate")
+    found = network(values)
+    parts = [
+        torch.sigmoid(found.borders),
+        torch.sigmoid(found.thing)[:, None],
+        found.offsets * (OFFSET_UNIT / factor),
+        interpolate(found.kinds.softmax(1), scale_factor=2.0, mode="nearest"),
+    ]
+    maps = torch.cat(parts, 1)[:, :, :rows, :columns]
     if factor < 1:
         maps = interpolate(maps, size=(height, width), mode="bilinear", align_corners=False)
-    return maps[0].numpy()
+    values = maps[0].numpy()
+    return ContourMaps(
+        borders=values[:LEVELS],
+        thing=values[LEVELS],
+        offsets=values[LEVELS + 1 : LEVELS + 3],
+        kinds=values[LEVELS + 3 :],
+    )
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

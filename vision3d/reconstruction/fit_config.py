@@ -54,7 +54,7 @@ class FitConfig:
     """Fit with the antialiased (Mip-Splatting 2D) filter; render with the same setting."""
     background: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """RGB behind the scene in 0-1; photos with alpha are composited on white and fitted on white."""
-    random_background: float = 0.7
+    random_background: float = 0.0
     """Share of the steps in which photos without alpha are fitted on random colours, so that no surface stays empty."""
     checkpoint_every: int = 1000
     """Steps between checkpoints."""

@@ -108,7 +108,7 @@ def _loss(
     text = trained.model.encode_text(torch.cat([words, tokens[1]]))
     logits = TEMPERATURE * normalize(image, dim=-1) @ normalize(text, dim=-1).T + trained.bias
     count = len(words)
-    weight = known.float() * torch.where(true, 0.5 * count / 24, 1.0)
+    weight = known.float() * torch.where(true, count / 24, 1.0)
     asked = (
         binary_cross_entropy_with_logits(logits[:, :count], true.float(), weight=weight, reduction="sum")
         / len(rows)

@@ -18,33 +18,63 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, interpolate, max_pool2d
+from torch.nn.functional import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    interpolate,
+    max_pool2d,
+    smooth_l1_loss,
+)
 
 from data.recipes.clip_tiny.crop_set import read_scene
-from vision3d.masks.contour_network import ContourNetwork
+from data.recipes.contours.pair_rule import fit_pair_rule
+from data.recipes.household.catalogue import KINDS as KIND_TABLE
+from data.recipes.household.random_scene import ROOM
+from vision3d.masks.contour_network import OFFSET_UNIT, ContourNetwork
 
 LOG = logging.getLogger("contours")
 _TARGET = Path(__file__).resolve().parents[2] / "contours"
 _CROP = 192
 _BORDER_WEIGHT = 3.0
+_KIND_NAMES = tuple(KIND_TABLE)
 _ROOM_NUMBER = 256
 """Pieces of the room are instances of their own, from this number on."""
 
 
 def read_views(paths: Sequence[Path]) -> tuple[Tensor, Tensor]:
-    """Photos uint8 [view 3 h w], and label maps int16 [view 3 h w] of pieces, instances and groups."""
+    """Photos uint8 [view 3 h w], and label maps int16 [view 4 h w] of pieces, instances, groups and kinds."""
     photos, labels = [], []
     for path in paths:
         arrays, things = read_scene(path)
         ids, pieces = arrays["ids"].astype(np.int64), arrays["pieces"].astype(np.int64)
-        group = np.arange(_ROOM_NUMBER)
+        group, kind = np.arange(_ROOM_NUMBER), np.zeros(_ROOM_NUMBER, np.int64)
         for thing in things:
             group[thing["number"]] = thing["group"]
+            kind[thing["number"]] = len(ROOM) + _KIND_NAMES.index(thing["kind"])
         room = ids == 0
-        levels = [pieces, np.where(room, _ROOM_NUMBER + pieces, ids), np.where(room, _ROOM_NUMBER + pieces, group[ids])]
+        levels = [
+            pieces,
+            np.where(room, _ROOM_NUMBER + pieces, ids),
+            np.where(room, _ROOM_NUMBER + pieces, group[ids]),
+            np.where(room, pieces, kind[ids]),
+        ]
         photos.append(torch.from_numpy(arrays["images"]).permute(0, 3, 1, 2))
         labels.append(torch.from_numpy(np.stack(levels, 1)).to(torch.int16))
     return torch.cat(photos), torch.cat(labels)
+
+
+def middles(instances: Tensor) -> tuple[Tensor, Tensor]:
+    """Offsets in pixels [image 2 h w] from each pixel to the middle of its instance's visible pixels, and things."""
+    count, height, width = instances.shape
+    y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
+    keys = (instances.long() + 1024 * torch.arange(count)[:, None, None]).flatten()
+    sizes = torch.bincount(keys, minlength=1024 * count).clamp(min=1)
+    found = []
+    for grid in (x, y):
+        values = grid.expand(count, -1, -1).flatten()
+        mean = torch.bincount(keys, weights=values, minlength=1024 * count) / sizes
+        found.append((mean[keys] - values).view(count, height, width))
+    return torch.stack(found, 1).float(), (instances < _ROOM_NUMBER).float()
 
 
 def borders(labels: Tensor) -> Tensor:
@@ -85,7 +115,7 @@ def batch_of(photos: Tensor, labels: Tensor, generator: torch.Generator, count: 
             image = interpolate(image, size=(_CROP, _CROP), mode="bilinear", align_corners=False)
         image = image + float(draw(0, 0.03, 1)) * torch.randn(image.shape, generator=generator)
         images.append(image.clamp(0, 1))
-        targets.append(borders(label))
+        targets.append(label)
     return torch.cat(images), torch.cat(targets)
 
 
@@ -105,9 +135,7 @@ def train(
     while (now := time.monotonic() - started) < minutes * 60:
         for group in optimizer.param_groups:
             group["lr"] = 2e-3 * min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * now / (minutes * 60)))
-        images, targets = batch_of(*data, generator, batch)
-        logits = network(images.contiguous(memory_format=torch.channels_last))
-        loss = binary_cross_entropy_with_logits(logits, targets, pos_weight=torch.tensor(_BORDER_WEIGHT))
+        loss = _loss(network, *batch_of(*data, generator, batch))
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -122,6 +150,17 @@ def train(
     network.eval()
 
 
+def _loss(network: ContourNetwork, images: Tensor, labels: Tensor) -> Tensor:
+    found = network(images.contiguous(memory_format=torch.channels_last))
+    weight = torch.tensor(_BORDER_WEIGHT)
+    loss = binary_cross_entropy_with_logits(found.borders, borders(labels[:, :3]), pos_weight=weight)
+    offsets, thing = middles(labels[:, 1])
+    loss = loss + 0.5 * binary_cross_entropy_with_logits(found.thing, thing)
+    apart = smooth_l1_loss(found.offsets, offsets / OFFSET_UNIT, reduction="none", beta=0.1).sum(1)
+    loss = loss + 0.5 * (apart * thing).sum() / thing.sum().clamp(min=1)
+    return loss + 0.4 * cross_entropy(found.kinds, labels[:, 3, ::2, ::2].long())
+
+
 def _save(network: ContourNetwork, checkpoint: Path, seconds: float, step: int) -> None:
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     save_file(state | {"recipe.progress": torch.tensor([seconds, float(step)])}, checkpoint)
@@ -132,8 +171,8 @@ def border_scores(network: ContourNetwork, data: tuple[Tensor, Tensor]) -> dict[
     found = right = there = 0
     with torch.inference_mode():
         for image, label in zip(data[0].split(8), data[1].split(8), strict=True):
-            guess = network(image.float() / 255)[:, 1] > 0
-            truth = borders(label.float())[:, 1] > 0
+            guess = network(image.float() / 255).borders[:, 1] > 0
+            truth = borders(label[:, :3].float())[:, 1] > 0
             found, right, there = found + int(guess.sum()), right + int((guess & truth).sum()), there + int(truth.sum())
     return {"recall": right / max(there, 1), "precision": right / max(found, 1)}
 
@@ -154,6 +193,7 @@ def main() -> None:
     network = ContourNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     LOG.info("%d views, %.2f M parameters", len(data[0]), sum(p.numel() for p in network.parameters()) / 1e6)
     train(network, data, asked.minutes, asked.scenes / "contours.safetensors")
+    fit_pair_rule(network, data[0], data[1][:, 1])
     scores = border_scores(network, held_out)
     LOG.info("held out: %s", scores)
     _TARGET.mkdir(exist_ok=True)
