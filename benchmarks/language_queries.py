@@ -20,8 +20,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from vision3d.masks.catalogue import load_proposer
-from vision3d.masks.propose_masks import propose_masks
 
 from vision3d.cameras.camera_files import load_cameras
 from vision3d.cameras.catalogue import read_posed_photos
@@ -39,6 +37,8 @@ from vision3d.laga.train_laga import train_laga
 from vision3d.language.catalogue import load_encoder
 from vision3d.language.image_text_encoder import ImageTextEncoder
 from vision3d.language.mask_features import MaskFeatures, encode_views
+from vision3d.masks.catalogue import load_proposer
+from vision3d.masks.propose_masks import propose_masks
 from vision3d.masks.view_masks import ViewMasks
 from vision3d.reconstruction.fit_config import FitConfig, FitSceneConfig
 from vision3d.reconstruction.fit_scene import CAMERAS_NAME, REPORT_NAME, SCENE_NAME, fit_scene
