@@ -74,6 +74,15 @@ def _box(mask: Tensor) -> list[float]:
 
 
 def read_instance_ids(folder: str | Path, view_name: str) -> Int[Tensor, "height width"]:
-    """Instance numbers of one view, 0 where there is none."""
-    with Image.open(Path(folder) / "masks" / f"{PurePosixPath(view_name).stem}.png") as image:
-        return torch.from_numpy(np.asarray(image).astype(np.int64))
+    """Instance numbers of one view, 0 where there is none.
+
+    Raises:
+        InvalidInputError: the picture has several channels.
+    """
+    path = Path(folder) / "masks" / f"{PurePosixPath(view_name).stem}.png"
+    with Image.open(path) as image:
+        ids = np.asarray(image).astype(np.int64)
+    if ids.ndim != 2:
+        size = " x ".join(map(str, ids.shape))
+        raise InvalidInputError(f"{path}: expected one number per pixel, found {size}. Write a picture of one channel.")
+    return torch.from_numpy(ids)

@@ -12,11 +12,13 @@ from scipy.sparse import csr_array
 
 from tests.vision3d.laga.ball_scene import OBJECT_COUNT, BallScene, make_ball_scene, masks_of, purity, table_of
 from tests.vision3d.laga.moved_world import moved_cameras, some_similarity, without_ties
-from vision3d.laga.lift_objects import LiftConfig, gaussian_owner, lift_objects, objects_of_contributions
+from vision3d.laga.lift_objects import LiftConfig, gaussian_owner, lift_objects
 from vision3d.laga.mask_contributions import MaskContributions
 from vision3d.laga.mask_graph import MaskGraphConfig
 from vision3d.laga.scene_objects import SceneObjects
 from vision3d.scene.transforms import apply_similarity
+
+_GRAPH = LiftConfig(grouping="mask_graph")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def balls() -> BallScene:
     return make_ball_scene()
 
 
-def _lifted(balls: BallScene, labels: ndarray, config: LiftConfig = LiftConfig()) -> SceneObjects:
+def _lifted(balls: BallScene, labels: ndarray, config: LiftConfig = _GRAPH) -> SceneObjects:
     masks = masks_of(balls.cameras, labels)
     return lift_objects(balls.scene, balls.cameras, masks, table_of(masks), config=config)
 
@@ -66,7 +68,7 @@ def _noisy(labels: ndarray, faulty: int, seed: int) -> ndarray:
 @pytest.mark.parametrize("seed", range(3))
 def test_consensus_survives_masks_merged_split_and_missing_in_half_of_the_views(seed: int) -> None:
     many = make_ball_scene(view_count=24)
-    config = LiftConfig(graph=MaskGraphConfig(consensus=0.7))
+    config = replace(_GRAPH, graph=MaskGraphConfig(consensus=0.7))
     objects = _lifted(many, _noisy(many.labels, 12, seed)[:, None], config)
     assert len(objects) == OBJECT_COUNT
     assert purity(objects.gaussian_object[0], many.gaussian_truth) >= 0.97
@@ -107,35 +109,41 @@ def test_gaussians_never_plainly_seen_are_pruned(balls: BallScene) -> None:
     faint = balls.scene.opacity_logits.clone()
     faint[:5] = -4.5  # an opacity of 0.011, below the minimum of 0.02
     scene = replace(balls.scene, opacity_logits=faint)
-    own = lift_objects(scene, balls.cameras, masks, table_of(masks)).gaussian_object[0]
+    own = lift_objects(scene, balls.cameras, masks, table_of(masks), config=_GRAPH).gaussian_object[0]
     assert own[:5].tolist() == [-1] * 5
-    open_config = LiftConfig(minimum_peak=0.0)
+    open_config = replace(_GRAPH, minimum_peak=0.0)
     own = lift_objects(scene, balls.cameras, masks, table_of(masks), config=open_config).gaussian_object[0]
     assert (own[:5] >= 0).any()
 
 
-def test_rescaling_and_rotating_the_world_changes_no_object(balls: BallScene) -> None:
+@pytest.mark.parametrize("config", [_GRAPH, LiftConfig()])
+def test_rescaling_and_rotating_the_world_changes_no_object(balls: BallScene, config: LiftConfig) -> None:
     coarse = np.where(balls.labels >= 0, np.array([0, 0, 1, 1, 2])[balls.labels], -1)
     masks = masks_of(balls.cameras, np.stack([balls.labels, coarse], 1))
     table = table_of(masks)
     scene, transform, scale = without_ties(balls.scene), some_similarity(), 10.0
-    here = lift_objects(scene, balls.cameras, masks, table)
+    here = lift_objects(scene, balls.cameras, masks, table, config=config)
     there = lift_objects(
-        apply_similarity(scene, transform, scale), moved_cameras(balls.cameras, transform, scale), masks, table
+        apply_similarity(scene, transform, scale),
+        moved_cameras(balls.cameras, transform, scale),
+        masks,
+        table,
+        config=config,
     )
     assert _same(here, there)
 
 
-def test_nothing_is_random(balls: BallScene) -> None:
-    assert _same(_lifted(balls, balls.labels[:, None]), _lifted(balls, balls.labels[:, None]))
+@pytest.mark.parametrize("config", [_GRAPH, LiftConfig()])
+def test_nothing_is_random(balls: BallScene, config: LiftConfig) -> None:
+    assert _same(_lifted(balls, balls.labels[:, None], config), _lifted(balls, balls.labels[:, None], config))
 
 
 def test_the_order_of_the_views_does_not_matter(balls: BallScene) -> None:
     masks = masks_of(balls.cameras, balls.labels[:, None])
     order = torch.randperm(12).tolist()
     turned = replace(masks, labels=masks.labels[order], view_names=tuple(masks.view_names[row] for row in order))
-    one = lift_objects(balls.scene, balls.cameras, masks, table_of(masks))
-    other = lift_objects(balls.scene, balls.cameras, turned, table_of(turned))
+    one = lift_objects(balls.scene, balls.cameras, masks, table_of(masks), config=_GRAPH)
+    other = lift_objects(balls.scene, balls.cameras, turned, table_of(turned), config=_GRAPH)
     assert torch.equal(one.gaussian_object, other.gaussian_object)
 
 
@@ -163,15 +171,7 @@ def test_levels_without_objects_leave_no_gap(balls: BallScene) -> None:
     objects = _lifted(balls, np.stack([empty, balls.labels], 1))
     assert objects.object_level.tolist() == [1] * 5
     assert bool((objects.gaussian_object[0] == -1).all())
-    masks = masks_of(balls.cameras, empty[:, None] * 0)
-    table = table_of(masks)
-    none = objects_of_contributions(
-        replace(_worked_contributions()),
-        replace(
-            table, vectors=table.vectors[:4], view=table.view[:4] * 0, level=table.level[:4], number=table.number[:4]
-        ),
-        level_count=1,
-        config=LiftConfig(graph=MaskGraphConfig(minimum_masks=9)),
-    )
+    none = _lifted(balls, balls.labels[:, None], replace(_GRAPH, graph=MaskGraphConfig(minimum_masks=13)))
     assert len(none) == 0
-    assert none.mask_object.tolist() == [-1] * 4
+    assert bool((none.mask_object == -1).all())
+    assert bool((none.gaussian_object == -1).all())
