@@ -1,7 +1,8 @@
 """Grouping masks of many views into objects by the agreement of all views, without training anything.
 
 Two masks of one level belong together when nearly every view that sees both has one mask that holds both. A mask that
-many views tear apart (a proposer merged two things there) belongs nowhere and is left out.
+many views tear apart (a proposer merged two things there) takes no part in this; like every mask left over it joins, at
+the end, the object that makes most of it.
 
 Source: view consensus of MaskClustering (Yan et al., CVPR 2024), there on points of a scan; here a mask is its row of
 blending weights over Gaussians, and all shares are sums of these weights.
@@ -46,7 +47,7 @@ class MaskGraphConfig:
     consensus: float = 0.9
     """Share of the common views that must hold two masks in one."""
     torn_share: float = 0.4
-    """Masks torn apart by more than this share of the views that see them are left out."""
+    """Masks torn apart by more than this share of the other views that see them are left over."""
     minimum_masks: int = 3
     """Objects of fewer masks are dropped."""
     rounds: int = 10
