@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from vision3d.cameras.camera_batch import CameraBatch
-from vision3d.laga.co_membership import co_membership, linked, masks_of_clusters
+from vision3d.laga.co_membership import co_membership, joined, masks_of_clusters
 from vision3d.laga.mask_contributions import MaskContributions, contributions_of_masks
 from vision3d.laga.mask_graph import MaskGraphConfig, dominant_rows, group_masks, object_weights
 from vision3d.laga.scene_objects import SceneObjects
@@ -41,7 +41,7 @@ class LiftConfig:
     """How masks become objects."""
     superpoint_count: int = 2_000
     """Superpoints at the most."""
-    together_shares: tuple[float, ...] = (0.3, 0.1, 0.05)
+    together_shares: tuple[float, ...] = (0.3, 0.18, 0.12)
     """Share of the common views in which the parts of an object lie in one mask, on average; for the finest level
     first, the last one holds for all further levels."""
     own_share: float = 0.6
@@ -137,7 +137,7 @@ def _joined_superpoints(
     masks = (gather @ contributions.strong_masks[own].T).toarray()
     views = (gather @ contributions.strong_views.T).toarray()
     least = config.together_shares[min(level, len(config.together_shares) - 1)]
-    cluster = linked(co_membership(masks, views, view_of), least=least)
+    cluster = joined(co_membership(masks, views, view_of), least=least)
     group = masks_of_clusters(
         masks, views, view_of, cluster, own_share=config.own_share, covered_share=config.covered_share
     )

@@ -15,6 +15,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse import csr_array
 
+from vision3d.laga.mask_relations import matrix_shape
+
 _SKETCH_DIM = 24
 _LEAST_MEMBERS = 4
 
@@ -38,7 +40,7 @@ def superpoints(
         place_weight: what a distance of the scene's radius counts against holding entirely different masks.
         seed: of the sketch.
     """
-    sketch = np.random.default_rng(seed).standard_normal((rows.shape[0], _SKETCH_DIM)).astype(np.float32)
+    sketch = np.random.default_rng(seed).standard_normal((matrix_shape(rows)[0], _SKETCH_DIM)).astype(np.float32)
     signature = np.asarray(rows.T @ sketch)
     signature /= np.maximum(np.linalg.norm(signature, axis=1, keepdims=True), 1e-12)
     place = means - means.mean(axis=0)

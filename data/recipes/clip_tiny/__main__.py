@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from data.recipes.clip_tiny.crop_set import CropSet, PhraseTable, cut_crops, phrase_table, truth
+from data.recipes.clip_tiny.crop_set import CropSet, PhraseTable, cut_crops, kept_crops, phrase_table, truth
 from data.recipes.clip_tiny.train import TEMPERATURE, TrainConfig, Trained, normalised, train
 from data.recipes.household.catalogue import KINDS
 from data.recipes.household.thing import CATEGORIES
@@ -26,13 +26,14 @@ from vision3d.language.word_tokenizer import WordTokenizer, split_words
 LOG = logging.getLogger("clip_tiny")
 _TARGET = Path(__file__).resolve().parents[2] / "clip_tiny"
 IMAGE_SIZE, CONTEXT = 64, 16
+_GATE_BELOW = 0.14
 
 
 def model_config(vocabulary_size: int) -> dict:
     """The architecture, as open_clip reads it."""
     return {
         "embed_dim": 192,
-        "vision_cfg": {"image_size": IMAGE_SIZE, "layers": [1, 2, 2, 1], "width": 32, "patch_size": None},
+        "vision_cfg": {"image_size": IMAGE_SIZE, "layers": [1, 2, 2, 1], "width": 30, "patch_size": None},
         "text_cfg": {"context_length": CONTEXT, "vocab_size": vocabulary_size, "width": 128, "heads": 4, "layers": 3},
     }
 
@@ -84,7 +85,7 @@ def main() -> None:
     paths = sorted(asked.scenes.glob("scene_*[0-9].npz"))
     table, facts = phrase_table(paths)
     LOG.info("%d scenes, %d phrases, %d facts", len(paths), len(table.texts), len(facts))
-    crops = cut_crops(paths[: -asked.held_out], facts, size=IMAGE_SIZE)
+    crops = kept_crops(asked.scenes / "crops.safetensors", paths[: -asked.held_out], facts, size=IMAGE_SIZE)
     held_out = cut_crops(paths[-asked.held_out :], facts, size=IMAGE_SIZE, every_view=2)
     words = vocabulary(table)
     tokenize = WordTokenizer(words, context_length=CONTEXT)
@@ -106,7 +107,8 @@ def main() -> None:
 def write_asset(trained: Trained, config: dict, words: tuple[str, ...], scores: dict[str, float], target: Path) -> None:
     """Configuration, vocabulary and weights in half precision."""
     target.mkdir(exist_ok=True)
-    gate = float(-trained.bias / TEMPERATURE)
+    # what is less likely than about one in five has nothing to do with the phrase
+    gate = float(-trained.bias / TEMPERATURE) - _GATE_BELOW
     preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "cosine_gate": round(gate, 4)}
     content = {"model_cfg": config, "preprocess_cfg": preprocess, "held_out": scores}
     (target / "open_clip_config.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

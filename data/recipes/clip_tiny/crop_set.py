@@ -6,6 +6,7 @@ and groups that stand in one another; besides them the pieces of the room.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool, UInt8
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -113,6 +116,19 @@ def cut_crops(paths: Sequence[Path], facts: tuple[str, ...], *, size: int, every
             ]
     pictures, inside, true, vague, hidden, scenes = (torch.cat(columns) for columns in zip(*parts, strict=True))
     return CropSet(pictures=pictures, inside=inside, true=true, open=vague, hidden=hidden, scene=scenes, facts=facts)
+
+
+def kept_crops(file: Path, paths: Sequence[Path], facts: tuple[str, ...], *, size: int) -> CropSet:
+    """The crops of all scenes, read from `file` where an earlier run left them there."""
+    names = ("pictures", "inside", "true", "open", "hidden", "scene")
+    key = hashlib.sha256(json.dumps([size, facts, [path.name for path in paths]]).encode()).hexdigest()
+    if file.is_file():
+        with safe_open(file, framework="pt") as content:
+            if (content.metadata() or {}).get("key") == key:
+                return CropSet(facts=facts, **{name: content.get_tensor(name) for name in names})
+    crops = cut_crops(paths, facts, size=size)
+    save_file({name: getattr(crops, name).contiguous() for name in names}, file, metadata={"key": key})
+    return crops
 
 
 def _view_crops(

@@ -35,7 +35,7 @@ class TrainConfig:
 
     minutes: float = 40.0
     batch: int = 192
-    phrases: int = 288
+    phrases: int = 176
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
     seed: int = 0

@@ -15,7 +15,9 @@ from vision3d.masks.region_graph import RegionGraph
 _PURE_SHARE = 0.8
 
 
-def fit_pair_rule(network: ContourNetwork, photos: Tensor, instances: Tensor, *, views: int = 120, seed: int = 0) -> None:
+def fit_pair_rule(
+    network: ContourNetwork, photos: Tensor, instances: Tensor, *, views: int = 120, seed: int = 0
+) -> None:
     """Set the network's `pair_weights` by logistic regression on pairs met while true things are put together."""
     rng = np.random.default_rng(seed)
     features, apart = [], []
