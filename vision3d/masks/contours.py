@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int, Int16, UInt8
 from numpy import ndarray
 from scipy import ndimage
+from skimage.measure import label
 from skimage.segmentation import watershed
 
 from vision3d.errors import InvalidInputError
@@ -95,8 +96,8 @@ def small_regions(border: Float[ndarray, "height width"], quiet: float) -> Int[n
     two sides are kept apart by the rest of the border between them.
     """
     smooth = ndimage.gaussian_filter(border, 0.7)
-    distance = np.minimum(ndimage.distance_transform_edt(smooth < quiet), _FARTHEST_PIXELS)
+    distance = np.minimum(np.asarray(ndimage.distance_transform_edt(smooth < quiet)), _FARTHEST_PIXELS)
     middle = ndimage.gaussian_filter(distance, 1.0) - 4.0 * smooth
     peaks = middle == ndimage.maximum_filter(middle, size=_SEED_SPACING)
-    seeds, _ = ndimage.label(peaks, structure=np.ones((3, 3)))
+    seeds = label(peaks, connectivity=2)
     return np.unique(watershed(smooth - 0.02 * middle, seeds), return_inverse=True)[1].reshape(border.shape)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -45,9 +46,9 @@ class TrainConfig:
 class Trained(nn.Module):
     """The model and the one number beside it: where a phrase becomes more true than not."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
-        self.model = model
+        self.model: Any = model
         self.bias = nn.Parameter(torch.tensor(-3.0))
 
 

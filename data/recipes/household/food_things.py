@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data.recipes.household.kitchen import Rng, seed_of
-from data.recipes.household.palette import draw_colour, shade_of
+from data.recipes.household.palette import blended, draw_colour, shade_of
 from data.recipes.household.thing import Said, Thing, make_thing
 from data.recipes.tabletop import food
 from data.recipes.tabletop.printed_faces import Page
@@ -17,7 +17,7 @@ def apple(rng: Rng) -> Thing:
     """An apple with a blush."""
     name, colour = draw_colour(rng, ("red", "green", "yellow"))
     blush = shade_of(rng, {"red": "red", "green": "yellow", "yellow": "orange"}[name])
-    mixed = tuple(int(0.6 * a + 0.4 * b) for a, b in zip(colour, blush, strict=True))
+    mixed = blended(colour, blush, 0.4)
     parts = food.apple(colour, blush=mixed, radius=rng.uniform(0.035, 0.043), seed=seed_of(rng))
     return make_thing(
         "apple",
@@ -104,7 +104,7 @@ def tomato(rng: Rng) -> Thing:
 def egg(rng: Rng) -> Thing:
     """An egg lying on its side."""
     name, colour = draw_colour(rng, ("white", "brown"))
-    shell = Material(texture=speckled(colour, tuple(int(c * 0.96) for c in colour), seed=seed_of(rng)), gloss=0.15)
+    shell = Material(texture=speckled(colour, blended(colour, (0, 0, 0), 0.04), seed=seed_of(rng)), gloss=0.15)
     turn, radius = np.linspace(0, np.pi, 36), rng.uniform(0.021, 0.025)
     reach = radius * np.sin(turn) * (1 + 0.16 * np.cos(turn))
     body = lathe(np.stack([reach, 1.3 * radius * np.cos(turn)], 1), shell, sections=36)

@@ -106,7 +106,7 @@ def vase(rng: Rng) -> Thing:
     flowers = furnishings.bouquet(
         colours, leaf=shade_of(rng, "green"), height=0.13, spread=rng.uniform(0.05, 0.07), seed=seed_of(rng)
     )
-    features = [
+    features: list[tuple[str, tuple[str, ...]]] = [
         (
             "flowers",
             (

@@ -66,7 +66,7 @@ def plate(rng: Rng, carried: str = "") -> Thing:
     name, colour = draw_colour(rng, ("white", "yellow", "grey", "turquoise", "pink", "blue"))
     rim_name, rim = draw_colour(rng, other_than=name)
     parts = kitchenware.plate(colour, rim=rim, radius=rng.uniform(0.095, 0.125), seed=seed_of(rng))
-    features = [
+    features: list[tuple[str, tuple[str, ...]]] = [
         (f"rings:{rim_name}", (f"{{c}} plate with {rim_name} rings", f"plate with {rim_name} rings")),
         ("ringed", ("plate with rings", "{c} plate with a coloured rim")),
     ]
@@ -88,7 +88,9 @@ def bowl(rng: Rng, *, fruit: bool = False) -> Thing:
         height=rng.uniform(0.06, 0.08),
         seed=seed_of(rng),
     )
-    features = [("diamonds", ("bowl with diamonds", "patterned bowl", "{c} bowl with diamonds", "decorated {c} bowl"))]
+    features: list[tuple[str, tuple[str, ...]]] = [
+        ("diamonds", ("bowl with diamonds", "patterned bowl", "{c} bowl with diamonds", "decorated {c} bowl"))
+    ]
     if fruit:
         features.append(("fruit-inside", ("fruit bowl", "bowl of fruit", "bowl under the fruit")))
     return make_thing("bowl", parts, Said(words=("bowl", "basin"), colour=name, features=tuple(features)))
@@ -211,8 +213,8 @@ def toaster(rng: Rng) -> Thing:
 def basket(rng: Rng) -> Thing:
     """A woven basket with a handle over its top."""
     radius, height = rng.uniform(0.07, 0.09), rng.uniform(0.06, 0.08)
-    light, dark = shade_of(rng, "brown"), (92, 60, 34)
-    weave = Material(texture=gingham(tuple(min(255, c + 60) for c in light), dark, checks=14, seed=seed_of(rng)))
+    red, green, blue = (min(255, c + 60) for c in shade_of(rng, "brown"))
+    weave = Material(texture=gingham((red, green, blue), (92, 60, 34), checks=14, seed=seed_of(rng)))
     outer = lathe([(radius, height), (radius * 0.8, 0), (0, 0)], weave)
     inner = lathe([(0, 0.005), (radius * 0.78, 0.005), (radius - 0.003, height)], weave)
     arch = np.array([(radius * np.cos(a), 0, height + radius * 0.9 * np.sin(a)) for a in np.linspace(0, np.pi, 20)])

@@ -34,6 +34,12 @@ def draw_colour(
     return name, shade_of(rng, name)
 
 
+def blended(first: Colour, second: Colour, share: float) -> Colour:
+    """The first colour with a share of the second."""
+    red, green, blue = (int((1 - share) * a + share * b) for a, b in zip(first, second, strict=True))
+    return red, green, blue
+
+
 def shade_of(rng: np.random.Generator, name: str) -> Colour:
     """A colour the name stands for."""
     anchors = NAMED[name]

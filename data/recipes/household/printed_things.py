@@ -9,6 +9,7 @@ from data.recipes.household.thing import Said, Thing, make_thing
 from data.recipes.tabletop import packages
 from data.recipes.tabletop.printed_faces import cereal_face
 from data.recipes.tabletop.surfaces import moved, placement
+from data.recipes.tabletop.textures import Colour
 
 PRINTED = ("printed", ("something with a printed picture", "something with a picture on it"))
 _TITLES = ("STORY", "TALES", "HELLO", "WORLD", "ATLAS", "GUIDE", "HAPPY", "DREAM")
@@ -63,7 +64,8 @@ def book(rng: Rng) -> Thing:
 def printed_box(rng: Rng) -> Thing:
     """A cardboard box with a picture in front: cereal, or a figure."""
     size = (rng.uniform(0.12, 0.16), rng.uniform(0.042, 0.06), rng.uniform(0.17, 0.22))
-    board = tuple(int(c * rng.uniform(0.9, 1.08)) for c in (176, 136, 92))
+    red, green, blue = (int(c * rng.uniform(0.9, 1.08)) for c in (176, 136, 92))
+    board: Colour = (red, green, blue)
     alone = ("cardboard box", "tall rectangular box", "carton box of brown board")
     if rng.random() < 0.5:
         _, ground = draw_colour(rng, ("yellow", "orange", "blue", "green", "red", "turquoise"))

@@ -11,7 +11,7 @@ from numpy import ndarray
 from data.recipes.household import food_things, kitchen
 from data.recipes.household.catalogue import KINDS
 from data.recipes.household.kitchen import Rng, seed_of
-from data.recipes.household.palette import draw_colour, shade_of
+from data.recipes.household.palette import blended, draw_colour, shade_of
 from data.recipes.household.thing import Thing
 from data.recipes.tabletop.scene import TABLE_HEIGHT_M
 from data.recipes.tabletop.surfaces import Material, Part, Parts, box, flat, moved, placement
@@ -132,7 +132,7 @@ def _free_spot(rng: Rng, spots: Sequence[tuple[float, float, float]], radius: fl
 def _pattern(rng: Rng, *, cloth: bool = False) -> Picture:
     """A cloth or a wall's paper."""
     ground, figure, accent = (draw_colour(rng)[1] for _ in range(3))
-    pale = tuple(int(0.45 * c + 0.55 * 235) for c in ground)
+    pale = blended(ground, (235, 235, 235), 0.55)
     choice = int(rng.integers(4))
     if choice == 0:
         return gingham(shade_of(rng, "white"), figure, checks=int(rng.integers(3, 9)), seed=seed_of(rng))

@@ -119,7 +119,11 @@ def _plain_phrases(kind: str, said: Said) -> list[Phrase]:
 
 def _feature_phrases(kind: str, said: Said, colour: Sequence[str]) -> list[Phrase]:
     found = []
-    for entries, role in ((said.features, "attribute"), (said.telling, "side")):
+    roles: tuple[tuple[tuple[tuple[str, tuple[str, ...]], ...], Role], ...] = (
+        (said.features, "attribute"),
+        (said.telling, "side"),
+    )
+    for entries, role in roles:
         for fact, texts in entries:
             for text in texts:
                 needs = [fact, *(colour if "{c}" in text else [])]
