@@ -19,6 +19,9 @@ _PACKAGES = (
     ("cv2", "reading and undistorting photos", "vision3d"),
     ("PIL", "reading photos and writing pictures", "vision3d"),
     ("scipy", "neighbour search", "vision3d"),
+    ("open_clip", "encoders of pictures and phrases", "vision3d"),
+    ("skimage", "masks from the embedded network", "vision3d"),
+    ("sklearn", "grouping masks into objects", "vision3d"),
     ("trimesh", "meshes", "vision3d"),
     ("zstandard", ".spz files of version 4", "vision3d"),
     ("nerfstudio", "ns-train (optional)", "nerfstudio"),
@@ -26,6 +29,9 @@ _PACKAGES = (
 _DISTRIBUTIONS = {
     "cv2": ("opencv-python-headless", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"),
     "PIL": ("pillow",),
+    "open_clip": ("open-clip-torch",),
+    "skimage": ("scikit-image",),
+    "sklearn": ("scikit-learn",),
 }
 """Import name -> the packages that provide it, where the names differ."""
 

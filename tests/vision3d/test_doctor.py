@@ -14,7 +14,7 @@ from vision3d import doctor
 from vision3d.doctor import Finding, examine
 from vlm_bridge.errors import AssetError
 
-NEEDED = ("numba", "cv2", "PIL", "scipy", "trimesh", "zstandard")
+NEEDED = ("numba", "cv2", "PIL", "scipy", "open_clip", "skimage", "sklearn", "trimesh", "zstandard")
 
 
 @pytest.fixture
