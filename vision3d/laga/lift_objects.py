@@ -41,7 +41,7 @@ class LiftConfig:
     """How masks become objects."""
     superpoint_count: int = 2_000
     """Superpoints at the most."""
-    together_shares: tuple[float, ...] = (0.3, 0.18, 0.12)
+    together_shares: tuple[float, ...] = (0.2, 0.25, 0.3)
     """Share of the common views in which the parts of an object lie in one mask, on average; for the finest level
     first, the last one holds for all further levels."""
     own_share: float = 0.6

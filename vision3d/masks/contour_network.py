@@ -122,15 +122,15 @@ class ContourMaps:
 
 @torch.inference_mode()
 def contour_maps(
-    network: ContourNetwork, image: UInt8[ndarray, "height width 3"], *, longest_side: int = 512
+    network: ContourNetwork, image: UInt8[ndarray, "height width 3"], *, longest_side: int = 512, enlarged: float = 1.5
 ) -> ContourMaps:
-    """The maps of a photo; photos beyond `longest_side` are looked at in a smaller version."""
+    """The maps of a photo, which is looked at enlarged, but not beyond `longest_side` pixels."""
     height, width = image.shape[:2]
     values = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
-    factor = min(1.0, longest_side / max(height, width))
-    if factor < 1:
+    factor = min(enlarged, longest_side / max(height, width))
+    if factor != 1:
         size = (max(1, round(height * factor)), max(1, round(width * factor)))
-        values = interpolate(values, size=size, mode="bilinear", antialias=True, align_corners=False)
+        values = interpolate(values, size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
     rows, columns = values.shape[-2:]
     bottom, right = -rows % _STRIDE, -columns % _STRIDE
     values = pad(values, (0, right, 0, bottom), mode="replicate")
@@ -142,7 +142,7 @@ def contour_maps(
         interpolate(found.kinds.softmax(1), scale_factor=2.0, mode="nearest"),
     ]
     maps = torch.cat(parts, 1)[:, :, :rows, :columns]
-    if factor < 1:
+    if factor != 1:
         maps = interpolate(maps, size=(height, width), mode="bilinear", align_corners=False)
     values = maps[0].numpy()
     return ContourMaps(

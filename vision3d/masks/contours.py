@@ -1,8 +1,8 @@
 """`ContourProposer`: masks from what a small network sees in a photo, the embedded default.
 
-A watershed on the finest borders gives small regions. Neighbours are merged, the surest pair first: by the border
-between them for the fine level; by border, kind and middle together for objects; by the borders of groups for what
-stands in one another. So the levels are nested by construction.
+A watershed on the finest borders gives small regions. Neighbours are merged, the surest pair first, as long as border,
+kind and middle together say that they may be one thing; a finer level stops earlier than a coarser one. So the levels
+are nested by construction.
 
 Source: a hierarchy of watershed regions (Arbelaez et al., PAMI 2011) with a learned rule for pairs of neighbours.
 """
@@ -36,18 +36,27 @@ class ContourSettings:
 
     quiet: float = 0.3
     """Regions start far from places with a border probability above this."""
-    apart_threshold: float = 0.5
-    """Neighbours that are apart with less than this probability are one mask, at every level."""
+    apart_thresholds: tuple[float, float, float] = (0.05, 0.2, 0.5)
+    """Neighbours that are two things with less than this probability are one mask; for the finest level first."""
     minimum_pixels: int = 20
     """Smaller regions join the neighbour with the weakest border."""
     longest_side: int = 512
     """Larger photos are looked at in a smaller version."""
+    enlarged: float = 1.5
+    """Small photos are looked at this much enlarged, up to `longest_side`."""
 
     def __post_init__(self) -> None:
-        if not (0 < self.quiet < 1 and 0 < self.apart_threshold < 1) or self.minimum_pixels < 1:
+        rising = sorted(self.apart_thresholds)
+        shares = (self.quiet, *self.apart_thresholds)
+        if not all(0 < share < 1 for share in shares) or list(self.apart_thresholds) != rising:
             raise InvalidInputError(
-                f"ContourSettings: expected thresholds between 0 and 1 and at least 1 pixel, found {self.quiet}, "
-                f"{self.apart_threshold} and {self.minimum_pixels}. Change them."
+                f"ContourSettings: expected thresholds between 0 and 1, rising from level to level, found {self.quiet} "
+                f"and {self.apart_thresholds}. Change them."
+            )
+        if self.minimum_pixels < 1 or self.longest_side < 1 or self.enlarged < 1:
+            raise InvalidInputError(
+                f"ContourSettings: expected at least 1 pixel per mask and per photo and an enlargement of at least 1, "
+                f"found {self.minimum_pixels}, {self.longest_side} and {self.enlarged}. Change them."
             )
 
 
@@ -73,20 +82,25 @@ class ContourProposer:
         return f"contours/{self._digest}/{self._settings}"
 
     def propose(self, image: UInt8[ndarray, "height width 3"]) -> Int16[ndarray, "level height width"]:
-        """Pieces, objects and groups of one photo; every pixel belongs to a mask at every level."""
-        maps = contour_maps(self._network, image, longest_side=self._settings.longest_side)
-        return masks_of_maps(maps, self._network.pair_weights.numpy(), self._settings)
+        """Parts, objects and groups of one photo; every pixel belongs to a mask at every level."""
+        settings = self._settings
+        maps = contour_maps(self._network, image, longest_side=settings.longest_side, enlarged=settings.enlarged)
+        return masks_of_maps(maps, self._network.pair_weights.numpy(), settings)
 
 
 def masks_of_maps(
     maps: ContourMaps, pair_weights: Float[ndarray, " feature"], settings: ContourSettings
 ) -> Int16[ndarray, "level height width"]:
-    """Nested label maps: pieces, objects, groups."""
-    regions = small_regions(maps.borders[0], settings.quiet)
-    fine = RegionGraph(regions, maps).merged(lambda graph, a, b: graph.border(a, b, 0), settings)
-    objects = RegionGraph(fine, maps).merged(lambda graph, a, b: graph.apart(a, b, pair_weights), settings)
-    groups = RegionGraph(objects, maps).merged(lambda graph, a, b: graph.border(a, b, 2), settings)
-    return np.stack([fine, objects, groups]).astype(np.int16)
+    """Nested label maps, the finest first."""
+    regions, levels = small_regions(maps.borders[0], settings.quiet), []
+    for threshold in settings.apart_thresholds:
+        regions = RegionGraph(regions, maps).merged(
+            lambda graph, a, b: graph.apart(a, b, pair_weights),
+            apart_threshold=threshold,
+            minimum_pixels=settings.minimum_pixels,
+        )
+        levels.append(regions)
+    return np.stack(levels).astype(np.int16)
 
 
 def small_regions(border: Float[ndarray, "height width"], quiet: float) -> Int[ndarray, "height width"]:

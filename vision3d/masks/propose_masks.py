@@ -54,9 +54,7 @@ def propose_masks(
     return _view_masks(np.load(folder / STACK_NAME, mmap_mode="r", allow_pickle=False), names, proposer)
 
 
-def _propose_each(
-    images: Tensor, keys: Sequence[str], proposer: MaskProposer, folder: Path, *, progress: bool
-) -> None:
+def _propose_each(images: Tensor, keys: Sequence[str], proposer: MaskProposer, folder: Path, *, progress: bool) -> None:
     missing = [row for row, key in enumerate(keys) if not (folder / f"{key}.npy").is_file()]
     if len(missing) < len(keys):
         _log.info("masks of %d of %d photos are there already", len(keys) - len(missing), len(keys))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,20 +14,6 @@ from vision3d.masks.contour_network import ContourMaps
 PAIR_FEATURES = ("bias", "object border", "group border", "middles apart", "kinds alike", "thing and room")
 """What the rule for pairs looks at; log-odds for borders."""
 _CLIP = 1e-3
-
-
-class MergeSettings(Protocol):
-    """What merging needs to know."""
-
-    @property
-    def apart_threshold(self) -> float:
-        """Pairs below this are merged."""
-        ...
-
-    @property
-    def minimum_pixels(self) -> int:
-        """Smaller regions are merged whatever lies between."""
-        ...
 
 
 class RegionGraph:
@@ -85,11 +70,17 @@ class RegionGraph:
         return [(a, b) for a, near in enumerate(self._near) for b in near if a < b]
 
     def merged(
-        self, cost: Callable[[RegionGraph, int, int], float], settings: MergeSettings
+        self, cost: Callable[[RegionGraph, int, int], float], *, apart_threshold: float, minimum_pixels: int = 1
     ) -> Int[ndarray, "height width"]:
-        """Regions after merging the pair of least cost again and again, then the small ones; numbered from 0."""
-        self._run(cost, lambda value, a, b: value < settings.apart_threshold)
-        self._run(cost, lambda value, a, b: min(self._sums[a, 0], self._sums[b, 0]) < settings.minimum_pixels)
+        """Regions after merging the pair of least cost again and again, then the small ones; numbered from 0.
+
+        Args:
+            cost: of merging two neighbours.
+            apart_threshold: pairs of this cost or more stay apart.
+            minimum_pixels: smaller regions are merged with a neighbour whatever it costs.
+        """
+        self._run(cost, lambda value, a, b: value < apart_threshold)
+        self._run(cost, lambda value, a, b: min(self._sums[a, 0], self._sums[b, 0]) < minimum_pixels)
         roots = np.array([self.root(region) for region in range(len(self._parent))])
         return np.unique(roots, return_inverse=True)[1][self._regions]
 

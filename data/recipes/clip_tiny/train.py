@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, interpolate, normalize
 
 from data.recipes.clip_tiny.crop_set import CropSet, PhraseTable, truth
+from data.recipes.clip_tiny.optimizer import optimizers
 from vision3d.language.prompts import CANONICAL_NEGATIVES
 from vision3d.language.word_tokenizer import WordTokenizer
 
@@ -62,9 +63,7 @@ def train(
     report: Callable[[str], None],
 ) -> None:
     """Train for `config.minutes` in all; goes on from `checkpoint` where there is one."""  # fmt: skip
-    optimizer = torch.optim.AdamW(
-        trained.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
-    )
+    both = optimizers(trained, config.learning_rate, config.weight_decay)
     tokens = tokenize(table.texts)
     canonical = tokenize(CANONICAL_NEGATIVES)
     generator = torch.Generator().manual_seed(config.seed)
@@ -73,14 +72,15 @@ def train(
     trained.train()
     while (now := time.monotonic() - started) < config.minutes * 60:
         progress = now / (config.minutes * 60)
-        for group in optimizer.param_groups:
+        for group in (group for optimizer in both for group in optimizer.param_groups):
             group["lr"] = config.learning_rate * min(1.0, (step + 1) / 200) * 0.5 * (1 + math.cos(math.pi * progress))
         rows = torch.randint(len(crops.pictures), (config.batch,), generator=generator)
         loss = _loss(trained, crops, table, rows, (tokens, canonical), config, generator)
-        optimizer.zero_grad()
+        trained.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
-        optimizer.step()
+        for optimizer in both:
+            optimizer.step()
         losses.append(float(loss.detach()))
         step += 1
         if step % config.log_every == 0:

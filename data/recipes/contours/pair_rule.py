@@ -25,7 +25,7 @@ def fit_pair_rule(
         image, truth = photos[view].permute(1, 2, 0).numpy(), instances[view].numpy().astype(np.int64)
         maps = contour_maps(network, image)
         fine = small_regions(maps.borders[0], ContourSettings().quiet)
-        pieces = RegionGraph(fine, maps).merged(lambda graph, a, b: graph.border(a, b, 0), ContourSettings())
+        pieces = RegionGraph(fine, maps).merged(lambda graph, a, b: graph.border(a, b, 0), apart_threshold=0.5)
         for regions in (fine, pieces):
             _meet(RegionGraph(regions, maps), _owners(regions, truth), rng, features, apart)
     rule = LogisticRegression(fit_intercept=False, C=10.0, max_iter=500).fit(np.stack(features), np.array(apart))
