@@ -159,6 +159,15 @@ def load_laga_scene(path: Path, *, scene: GaussianScene | None = None) -> LagaSc
     )
 
 
+def splats_path(path: Path) -> Path:
+    """The splats that a `.laga.safetensors` file names, beside it.
+
+    Raises:
+        ModelFileError: the file is missing, cut or of another kind.
+    """
+    return path.with_name(Path(_contents(path)[1]["splats"]).name)
+
+
 def _contents(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:

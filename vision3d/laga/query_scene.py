@@ -75,6 +75,16 @@ class SceneQueries:
         if config.level is not None:
             _level_index(laga, config.level)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the scene lies; cameras have to lie there too."""
+        return self.laga.scene.device
+
+    @property
+    def cosine_gate(self) -> float:
+        """Objects whose cosine stays below are out."""
+        return self._gate
+
     def text(self, phrase: str) -> QueryResult:
         """What the phrase means here.
 

@@ -46,7 +46,15 @@ class TrainSceneConfig:
     """Longest side of the photos in pixels; None = the size the scene was fitted at."""
     test_every: int = 0
     """Leave every n-th view out, for measuring; 0 uses all views."""
-    camera_format: str = "auto"
-    """Format of the cameras, where a folder has several."""
+    camera_format: Literal["auto", "transforms", "blender", "colmap"] = "auto"
+    """Which camera file to read where a folder has several."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to encode and train; auto takes CUDA when there is one."""
     laga: TrainLagaConfig = field(default_factory=TrainLagaConfig)
     """How the scene is taken apart."""
+
+    def __post_init__(self) -> None:
+        if self.max_side is not None and self.max_side < 1:
+            raise InvalidInputError(
+                f"TrainSceneConfig: expected max_side of at least 1 pixel, found {self.max_side}. Raise it."
+            )

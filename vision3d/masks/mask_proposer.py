@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Int16, UInt8
 from numpy import ndarray
 
 
+@runtime_checkable
 class MaskProposer(Protocol):
     """Splits a photo into masks, at several levels from fine to coarse."""
 
