@@ -1,4 +1,4 @@
-"""The ball scene on disk: a fit's folder, its photos with cameras, the truth, and a maker of masks that sees colours."""
+"""The ball scene on disk: a fit's folder, its photos with cameras, the truth, and a maker of masks by colour."""
 
 from __future__ import annotations
 
