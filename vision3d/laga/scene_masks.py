@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -49,8 +50,7 @@ def masks_of_photos(
     """
     if isinstance(source, Path):
         return _own_masks(source, names, (images.shape[2], images.shape[1]))
-    kept = folder / source.proposer_id.partition(" ")[0].replace("/", "_")
-    return propose_masks(images, names, source, folder=kept, progress=progress)
+    return propose_masks(images, names, source, folder=folder / _folder_name(source.proposer_id), progress=progress)
 
 
 def features_of_masks(
@@ -73,6 +73,12 @@ def features_of_masks(
     if not path.is_file():
         save_mask_features(encode_views(images, masks.labels, encoder, settings, progress=progress), path)
     return load_mask_features(path, encoder)
+
+
+def _folder_name(proposer_id: str) -> str:
+    """A name that the file system takes: the first word and a digest of all of it."""
+    word = re.split(r"[^a-zA-Z0-9]", proposer_id, maxsplit=1)[0]
+    return f"{word}_{hashlib.sha256(proposer_id.encode()).hexdigest()[:8]}"
 
 
 def _own_masks(folder: Path, names: Sequence[str], size: tuple[int, int]) -> ViewMasks:
