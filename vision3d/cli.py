@@ -129,7 +129,7 @@ class Doctor:
 
 @dataclass(frozen=True, kw_only=True)
 class Demo:
-    """Fit and orbit the embedded tabletop scene; writes pictures and index.html."""
+    """Fit the embedded tabletop scene, take it apart and ask it; writes pictures and index.html."""
 
     output: Output = Path("out/demo")
     """Folder for the results."""
@@ -261,12 +261,15 @@ def _query(command: Query) -> int:
         images=() if command.image is None else (command.image,),
     )
     for answer in query_run(command.scene, questions, command.output, data=command.data, config=command.config):
-        result = answer.result
-        unknown = f" (words the encoder never learned: {', '.join(result.unknown_words)})" * bool(result.unknown_words)
-        chosen = f", {int(result.chosen.sum()):,} Gaussians" * (result.status != "not found")
-        print(f"{result.question}: {result.status}, relevance {result.relevance:.2f}{chosen}{unknown}")
+        _print_answer(answer.result)
     print(f"pictures and answers.json in {command.output}")
     return 0
+
+
+def _print_answer(result: Any) -> None:
+    unknown = f" (words the encoder never learned: {', '.join(result.unknown_words)})" * bool(result.unknown_words)
+    chosen = f", {int(result.chosen.sum()):,} Gaussians" * (result.status != "not found")
+    print(f"{result.question}: {result.status}, relevance {result.relevance:.2f}{chosen}{unknown}")
 
 
 def _evaluate(command: Evaluate) -> int:
@@ -303,7 +306,10 @@ def _demo(command: Demo) -> int:
 
     print("Fitting the embedded tabletop. The first run also compiles the CPU kernels, about half a minute.")
     report = run_demo(command.output, steps=command.steps)
-    _print_report(report, command.output)
+    for answer in report.answers:
+        _print_answer(answer.result)
+    print(f"{report.objects.laga.object_count} objects in {sum(report.objects.seconds.values()):.0f} s")
+    _print_report(report.fit, command.output)
     return 0
 
 

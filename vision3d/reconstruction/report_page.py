@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from vision3d.reconstruction.fit_scene import FitReport
 
 PAGE_NAME = "index.html"
+LATER_MARK = "<!-- what is made of the scene later -->"
+"""Where sections of later steps are put in, before the views."""
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 0 auto; padding: 2rem 1rem; }
@@ -66,6 +68,7 @@ def write_report_page(folder: Path, report: FitReport, pictures: Sequence[ViewPi
 <code>scene.ply</code>, the cameras in <code>cameras.json</code>, every figure in <code>report.json</code>.</p>
 <div class="top"><img src="previews/{ORBIT_NAME}" alt="orbit around the scene">
 <dl>{"".join(f"<dt>{label}</dt><dd>{value}</dd>" for label, value in rows)}</dl></div>
+{LATER_MARK}
 <h2>{title}: photo, render, error (4x), depth</h2>
 {"".join(figures)}
 </body></html>

@@ -1,7 +1,8 @@
 """Makes data/clip_tiny again: `python -m data.recipes.clip_tiny SCENES`, with scenes of the household's training views.
 
-python -m data.recipes.household.training_views SCENES --first 0 --count 340
-python -m data.recipes.clip_tiny SCENES --minutes 40
+python -m data.recipes.household.training_views SCENES --first 0 --count 240
+python -m data.recipes.household.training_views SCENES --first 1000 --count 520 --views 5
+python -m data.recipes.clip_tiny SCENES --minutes 90
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from data.recipes.clip_tiny.crop_set import CropSet, PhraseTable, cut_crops, kept_crops, phrase_table, truth
 from data.recipes.clip_tiny.train import TEMPERATURE, TrainConfig, Trained, normalised, train
@@ -22,6 +23,7 @@ from data.recipes.household.thing import CATEGORIES
 from vision3d.language.open_clip_encoder import build_model
 from vision3d.language.prompts import CANONICAL_NEGATIVES, PROMPT_TEMPLATES
 from vision3d.language.word_tokenizer import WordTokenizer, split_words
+from vision3d.masks.contours import ContourProposer
 
 LOG = logging.getLogger("clip_tiny")
 _TARGET = Path(__file__).resolve().parents[2] / "clip_tiny"
@@ -78,6 +80,8 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=None)
     parser.add_argument("--held-out", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--start-from", type=Path, default=None, help="checkpoint whose weights are the first ones")
+    parser.add_argument("--learning-rate", type=float, default=1.5e-3)
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(asked.threads)
@@ -85,7 +89,9 @@ def main() -> None:
     paths = sorted(asked.scenes.glob("scene_*[0-9].npz"))
     table, facts = phrase_table(paths)
     LOG.info("%d scenes, %d phrases, %d facts", len(paths), len(table.texts), len(facts))
-    crops = kept_crops(asked.scenes / "crops.safetensors", paths[: -asked.held_out], facts, size=IMAGE_SIZE)
+    crops = kept_crops(
+        asked.scenes / "crops.safetensors", paths[: -asked.held_out], facts, size=IMAGE_SIZE, proposer=ContourProposer()
+    )
     held_out = cut_crops(paths[-asked.held_out :], facts, size=IMAGE_SIZE, every_view=2)
     words = vocabulary(table)
     tokenize = WordTokenizer(words, context_length=CONTEXT)
@@ -98,7 +104,11 @@ def main() -> None:
         sum(p.numel() for p in trained.parameters()) / 1e6,
     )
     checkpoint = asked.checkpoint or asked.scenes / "clip_tiny.safetensors"
-    train(trained, tokenize, crops, table, TrainConfig(minutes=asked.minutes), checkpoint, LOG.info)
+    if asked.start_from:
+        first = load_file(asked.start_from)
+        trained.load_state_dict({name: value for name, value in first.items() if name in trained.state_dict()})
+    plan = TrainConfig(minutes=asked.minutes, learning_rate=asked.learning_rate)
+    train(trained, tokenize, crops, table, plan, checkpoint, LOG.info)
     scores = accuracy(trained, tokenize, held_out, table)
     LOG.info("held out: %s", scores)
     write_asset(trained, config, words, scores, _TARGET)

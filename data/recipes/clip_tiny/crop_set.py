@@ -1,7 +1,8 @@
 """Crops of masks from rendered scenes, and which facts are true of each one.
 
-Three kinds of masks are cut out, as a proposer would give them: instances with uneven borders, pieces of one material,
-and groups that stand in one another; besides them the pieces of the room.
+Three kinds of true masks are cut out: instances with uneven borders, pieces of one material, and groups that stand in
+one another; besides them the pieces of the room. Of some photos come the masks of a proposer as well, whatever they
+show: of a fragment nothing is true that needs the whole thing, but all that other things are called is false.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tqdm import tqdm
 from data.recipes.household.random_scene import ROOM
 from data.recipes.tabletop.textures import smooth_noise
 from vision3d.language.crops import CropSettings, crop_masks, mask_boxes
+from vision3d.masks.mask_proposer import MaskProposer
 
 ROOM_PHRASES: dict[str, tuple[str, ...]] = {
     "table": ("table", "wooden table", "table top"),
@@ -37,7 +39,8 @@ _OWN_SHARE = 0.7
 """From this share of a mask's pixels on, it is a mask of the instance."""
 _WHOLE_SHARE = 0.5
 """From this share of the instance's visible pixels on, it is the instance and not a part."""
-_NOTICED_SHARE = 0.12
+_MIXED_SHARE, _PART_SHARE = 0.4, 0.25
+"""A mask that has less of its pixels from things of a fact, or less of each of these things, does not show the fact."""
 _TOLD_SHARE, _TOLD_PIXELS, _HINTED_SHARE = 0.2, 25, 0.04
 _JITTER_PIXELS = 1.6
 
@@ -104,36 +107,52 @@ def truth(crops: CropSet, rows: Tensor, table: PhraseTable, phrases: Tensor) -> 
     return true, true | ~(perhaps | by_name)
 
 
-def cut_crops(paths: Sequence[Path], facts: tuple[str, ...], *, size: int, every_view: int = 1) -> CropSet:
-    """The crops of all scenes, `size` pixels a side."""
+def cut_crops(
+    paths: Sequence[Path],
+    facts: tuple[str, ...],
+    *,
+    size: int,
+    every_view: int = 1,
+    proposer: MaskProposer | None = None,
+    proposed_views: int = 2,
+) -> CropSet:
+    """The crops of all scenes, `size` pixels a side; masks of `proposer` are cut from so many photos of each scene."""
     column = {fact: place for place, fact in enumerate(facts)}
     parts: list[tuple[Tensor, ...]] = []
     for scene, path in enumerate(tqdm(paths, desc="crops", mininterval=20)):
         arrays, things = read_scene(path)
-        for view in range(0, len(arrays["images"]), every_view):
+        count = len(arrays["images"])
+        looked_at = set(range(0, count, max(count // proposed_views, 1))) if proposer else set()
+        for view in range(0, count, every_view):
+            maps = _true_maps(arrays, view, things)
+            if proposer and view in looked_at:
+                maps += _distinct(proposer.propose(arrays["images"][view]))
             parts += [
-                (*part, torch.full((len(part[0]),), scene)) for part in _view_crops(arrays, view, things, column, size)
+                (*part, torch.full((len(part[0]),), scene))
+                for part in _view_crops(arrays, view, maps, things, column, size)
             ]
     pictures, inside, true, vague, hidden, scenes = (torch.cat(columns) for columns in zip(*parts, strict=True))
     return CropSet(pictures=pictures, inside=inside, true=true, open=vague, hidden=hidden, scene=scenes, facts=facts)
 
 
-def kept_crops(file: Path, paths: Sequence[Path], facts: tuple[str, ...], *, size: int) -> CropSet:
+def kept_crops(
+    file: Path, paths: Sequence[Path], facts: tuple[str, ...], *, size: int, proposer: MaskProposer | None = None
+) -> CropSet:
     """The crops of all scenes, read from `file` where an earlier run left them there."""
     names = ("pictures", "inside", "true", "open", "hidden", "scene")
-    key = hashlib.sha256(json.dumps([size, facts, [path.name for path in paths]]).encode()).hexdigest()
+    made_by = proposer.proposer_id if proposer else "truth"
+    key = hashlib.sha256(json.dumps([size, facts, [path.name for path in paths], made_by]).encode()).hexdigest()
     if file.is_file():
         with safe_open(file, framework="pt") as content:
             if (content.metadata() or {}).get("key") == key:
                 return CropSet(facts=facts, **{name: content.get_tensor(name) for name in names})
-    crops = cut_crops(paths, facts, size=size)
+    crops = cut_crops(paths, facts, size=size, proposer=proposer)
     save_file({name: getattr(crops, name).contiguous() for name in names}, file, metadata={"key": key})
     return crops
 
 
-def _view_crops(
-    arrays: dict[str, np.ndarray], view: int, things: list[dict], column: dict[str, int], size: int
-) -> list[tuple[Tensor, ...]]:
+def _true_maps(arrays: dict[str, np.ndarray], view: int, things: list[dict]) -> list[np.ndarray]:
+    """Label maps that the truth gives: instances, the room, and pieces or groups by turns."""
     ids, pieces = arrays["ids"][view].astype(np.int64), arrays["pieces"][view].astype(np.int64)
     rng = np.random.default_rng(view)
     group_of = np.arange(256)
@@ -141,14 +160,39 @@ def _view_crops(
         group_of[thing["number"]] = thing["group"]
     grouped = group_of[ids]
     merged = np.isin(grouped, [thing["group"] for thing in things if thing["group"] != thing["number"]])
-    image = torch.from_numpy(arrays["images"][view])
-    found = []
-    for labels in (
+    some = np.where(rng.random(4096)[pieces] < 0.35, pieces, -1)
+    return [
         _uneven(np.where(ids > 0, ids, -1), rng),
         np.where(ids == 0, pieces, -1),
-        np.where(rng.random(4096)[pieces] < 0.35, pieces, -1) if view % 2 else np.where(merged, grouped, -1),
-    ):
-        labels = torch.from_numpy(labels)
+        some if view % 2 else np.where(merged, grouped, -1),
+    ]
+
+
+def _distinct(levels: np.ndarray) -> list[np.ndarray]:
+    """The same label maps without masks that an earlier level has already."""
+    seen: set[bytes] = set()
+    maps = []
+    for labels in levels.astype(np.int64):
+        fresh = labels.copy()
+        for number in range(int(labels.max()) + 1):
+            mask = labels == number
+            key = hashlib.sha256(np.packbits(mask).tobytes()).digest()
+            if key in seen:
+                fresh[mask] = -1
+            seen.add(key)
+        maps.append(fresh)
+    return maps
+
+
+def _view_crops(
+    arrays: dict[str, np.ndarray], view: int, maps: list[np.ndarray], things: list[dict], column: dict[str, int],
+    size: int,
+) -> list[tuple[Tensor, ...]]:  # fmt: skip
+    ids, pieces = arrays["ids"][view].astype(np.int64), arrays["pieces"][view].astype(np.int64)
+    image = torch.from_numpy(arrays["images"][view])
+    found = []
+    for one in maps:
+        labels = torch.from_numpy(one)
         masks = mask_boxes(labels, minimum_pixels=_MINIMUM_PIXELS)
         if not len(masks.number):
             continue
@@ -156,10 +200,10 @@ def _view_crops(
         marks = torch.zeros(*labels.shape, 3, dtype=torch.uint8)
         own = crop_masks(marks, labels, masks, size, CropSettings(padding="white"))[:, 0] < 0.5
         flags = [
-            _facts_of(labels.numpy() == int(number), ids, pieces, arrays["telling"][view], things, column)
+            _facts_of(one == int(number), ids, pieces, arrays["telling"][view], things, column)
             for number in masks.number
         ]
-        true, vague, hidden = (torch.from_numpy(np.stack(one)) for one in zip(*flags, strict=True))
+        true, vague, hidden = (torch.from_numpy(np.stack(each)) for each in zip(*flags, strict=True))
         found.append(((crops * 255).round().to(torch.uint8), own, true, vague, hidden))
     return found
 
@@ -174,25 +218,27 @@ def _facts_of(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Facts shown, open and hidden in one mask."""
     true, vague, hidden = (np.zeros(len(column), bool) for _ in range(3))
+    shares = np.zeros(len(column))
     size = mask.sum()
     for number, count in zip(*np.unique(ids[mask], return_counts=True), strict=True):
-        if count < _NOTICED_SHARE * size:
-            continue
         if number == 0:
             for piece, share in zip(*np.unique(pieces[mask & (ids == 0)], return_counts=True), strict=True):
-                (true if share >= _OWN_SHARE * size else vague)[column[f"room:{ROOM[piece]}"]] |= (
-                    share >= _NOTICED_SHARE * size
-                )
+                true[column[f"room:{ROOM[piece]}"]] |= share >= _OWN_SHARE * size
+                shares[column[f"room:{ROOM[piece]}"]] += share / size
             continue
         thing = things[number - 1]
         own, told = ([column[fact] for fact in thing[key] if fact in column] for key in ("facts", "telling"))
-        whole = count >= _OWN_SHARE * size and count >= _WHOLE_SHARE * (ids == number).sum()
-        (true if whole else vague)[own] = True
+        part = count / (ids == number).sum()
+        if part >= _PART_SHARE:
+            shares[own] += count / size
+        whole = count >= _OWN_SHARE * size and part >= _WHOLE_SHARE
+        true[own] |= whole
         seen = (telling & mask & (ids == number)).sum()
         if seen >= max(_TOLD_SHARE * count, _TOLD_PIXELS) and whole:
             true[told] = True
-        else:
+        elif count >= _MIXED_SHARE * size and part >= _PART_SHARE:
             (vague if seen > _HINTED_SHARE * count else hidden)[told] = True
+    vague |= shares >= _MIXED_SHARE
     return true, vague & ~true, hidden & ~true
 
 

@@ -1,7 +1,7 @@
 """Photos of random scenes with every pixel's instance, piece and telling flag, as the recipes of the models need them.
 
 `python -m data.recipes.household.training_views FOLDER --first 0 --count 150` writes one .npz file per scene; scenes
-that are there already are kept, so an interrupted run goes on.
+that are there already are kept, so an interrupted run goes on. Few views of many scenes teach more than many of few.
 """
 
 from __future__ import annotations
@@ -68,12 +68,12 @@ def scene_facts(scene: HouseholdScene) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def make_scene(seed: int) -> dict[str, np.ndarray]:
+def make_scene(seed: int, views: int = _VIEWS) -> dict[str, np.ndarray]:
     """One training scene, rendered."""
     rng = np.random.default_rng([seed, 7])
     scene = random_scene(seed, count=int(rng.integers(12, 20)))
     lit = light_scene(*scene.parts(), light_samples=_LIGHT_SAMPLES, sky_samples=_SKY_SAMPLES)
-    arrays = photograph_scene(scene, lit, training_cameras(rng))
+    arrays = photograph_scene(scene, lit, training_cameras(rng, views))
     return {**arrays, "facts": np.frombuffer(json.dumps(scene_facts(scene)).encode(), np.uint8)}
 
 
@@ -83,13 +83,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=150)
+    parser.add_argument("--views", type=int, default=_VIEWS)
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     for seed in tqdm(range(asked.first, asked.first + asked.count), mininterval=30):
         path = asked.folder / f"scene_{seed:06d}.npz"
         if not path.exists():
             partial = path.with_suffix(".part.npz")
-            np.savez(partial, **make_scene(seed))
+            np.savez(partial, **make_scene(seed, asked.views))
             partial.rename(path)
 
 
