@@ -18,6 +18,7 @@ from numpy import ndarray
 from PIL import Image, ImageDraw
 from scipy.ndimage import distance_transform_edt
 
+from vision3d.cameras.camera_batch import CameraBatch
 from vision3d.cameras.camera_files import load_cameras
 from vision3d.laga.laga_scene import LagaScene, load_laga_scene
 from vision3d.laga.query_pictures import answer_picture, highlighted, marked
@@ -29,7 +30,6 @@ from vision3d.language.catalogue import load_encoder
 from vision3d.reconstruction.fit_config import FitConfig, FitSceneConfig
 from vision3d.reconstruction.fit_scene import CAMERAS_NAME, REPORT_NAME, fit_scene
 from vision3d.reconstruction.previews import render_frames
-from vision3d.rendering.image_files import write_png
 from vision3d.rendering.renderer import RasterOptions
 from vision3d.scene.selection import remove_gaussians
 
@@ -97,7 +97,7 @@ def _measure(name: str, engine: str, path: Path, data: Path, pictures: Path | No
             print(f"| {name} | {told} | {engine} | {level} | {row} | {np.mean(ious):.3f} | {result.relevance:.2f} |")
     if pictures is not None:
         best = max(results, key=lambda level: results[level][1])
-        _draw(pictures / f"{name}_{engine}.png", laga, queries, results[best][0], photos, (x, y))
+        _draw(pictures / f"{name}_{engine}.jpg", laga, queries, results[best][0], photos.cameras, (x, y))
 
 
 def _truths(drawn: dict, size: tuple[int, int]) -> dict[str, list[ndarray]]:
@@ -111,16 +111,19 @@ def _truths(drawn: dict, size: tuple[int, int]) -> dict[str, list[ndarray]]:
 
 
 def _draw(
-    path: Path, laga: LagaScene, queries: SceneQueries, result: QueryResult, photos, place: tuple[float, float]
-) -> None:
-    """What was selected from every outlined view, and below the scene without it."""
-    found = queries.masks(result, photos.cameras).numpy()
-    tiles = [highlighted(image.numpy(), mask) for image, mask in zip(photos.images, found, strict=True)]
+    path: Path, laga: LagaScene, queries: SceneQueries, result: QueryResult, cameras: CameraBatch,
+    place: tuple[float, float],
+) -> None:  # fmt: skip
+    """Renders of every outlined view with what was selected, and below them the scene without it."""
+    options, background = RasterOptions(antialiased=laga.antialiased), torch.tensor(laga.background)
+    found = queries.masks(result, cameras).numpy()
+    views = render_frames(laga.scene, cameras, background=background, options=options)
+    tiles = [highlighted(image, mask) for image, mask in zip(views, found, strict=True)]
     tiles[0] = marked(tiles[0], *place)
     rest = remove_gaussians(laga.scene, result.chosen)
-    options = RasterOptions(antialiased=laga.antialiased)
-    tiles += render_frames(rest, photos.cameras, background=torch.tensor(laga.background), options=options)
-    write_png(answer_picture(tiles, f"{result.question}; below: the scene without it"), path)
+    tiles += render_frames(rest, cameras, background=background, options=options)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(answer_picture(tiles, f"{result.question}; below: the scene without it")).save(path)
 
 
 if __name__ == "__main__":
