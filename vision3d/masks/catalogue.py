@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from vision3d.errors import InvalidInputError
+from vision3d.errors import InvalidInputError, ModelFileError
 from vision3d.masks.mask_proposer import MaskProposer
 
 
@@ -15,8 +15,28 @@ def _contours(weights: Path | None) -> MaskProposer:
     return ContourProposer(weights)
 
 
+def _sam(weights: Path | None) -> MaskProposer:
+    from vision3d.masks.sam_proposer import SamProposer
+
+    return SamProposer(_given("sam", weights, "checkpoint, e.g. sam=sam_vit_b_01ec64.pth"))
+
+
+def _sam2(weights: Path | None) -> MaskProposer:
+    from vision3d.masks.sam_proposer import Sam2Proposer
+
+    return Sam2Proposer(_given("sam2", weights, "folder of its model, e.g. sam2=sam2.1-hiera-tiny"))
+
+
+def _given(name: str, weights: Path | None, what: str) -> Path:
+    if weights is None:
+        raise ModelFileError(f"Expected weights for {name}, found none. Name the {what}.")
+    return weights
+
+
 PROPOSERS: dict[str, tuple[str, Callable[[Path | None], MaskProposer]]] = {
     "contours": ("borders seen by a small network that comes along, no download; the default", _contours),
+    "sam": ("Segment Anything ViT-B, -L or -H, with a checkpoint of yours: sam=FILE", _sam),
+    "sam2": ("Segment Anything 2 in transformers' layout: sam2=FOLDER", _sam2),
 }
 """Name -> (what it is, how it is made from a file or folder of weights, None = its own)."""
 
