@@ -15,6 +15,14 @@ def _contours(weights: Path | None) -> MaskProposer:
     return ContourProposer(weights)
 
 
+def _hierarchy(weights: Path | None) -> MaskProposer:
+    from vision3d.masks.hierarchy import HierarchyProposer
+
+    if weights is not None:
+        raise InvalidInputError(f"Expected no weights for hierarchy, found {weights}. Leave out what follows the name.")
+    return HierarchyProposer()
+
+
 def _sam(weights: Path | None) -> MaskProposer:
     from vision3d.masks.sam_proposer import SamProposer
 
@@ -35,6 +43,7 @@ def _given(name: str, weights: Path | None, what: str) -> Path:
 
 PROPOSERS: dict[str, tuple[str, Callable[[Path | None], MaskProposer]]] = {
     "contours": ("borders seen by a small network that comes along, no download; the default", _contours),
+    "hierarchy": ("regions of like colour, without weights, for pictures unlike household scenes", _hierarchy),
     "sam": ("Segment Anything ViT-B, -L or -H, with a checkpoint of yours: sam=FILE", _sam),
     "sam2": ("Segment Anything 2 in transformers' layout: sam2=FOLDER", _sam2),
 }

@@ -33,7 +33,7 @@ def load_sam2(folder: Path, device: torch.device | str = "cpu") -> Any:
         from transformers import AutoConfig, Sam2Model
     except ImportError as error:
         raise MissingDependencyError(
-            "Expected transformers with SAM 2 (4.56 or newer), found none. Run: pip install 'transformers>=4.57'."
+            "Expected transformers with SAM 2 (4.57 or newer), found none. Run: pip install 'vision3d-medseg[sam]'."
         ) from error
     missing = [name for name in (CONFIG_NAME, WEIGHTS_NAME) if not (folder / name).is_file()]
     if missing:

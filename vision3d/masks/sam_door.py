@@ -38,7 +38,7 @@ def load_sam(path: Path, device: torch.device | str = "cpu") -> Any:
         from segment_anything import sam_model_registry
     except ImportError as error:
         raise MissingDependencyError(
-            "Expected segment_anything for SAM's masks, found it missing. Install it: pip install segment-anything."
+            "Expected segment_anything for SAM's masks, found it missing. Run: pip install 'vision3d-medseg[sam]'."
         ) from error
     state = _read_state(path)
     width = state[_WIDTH_FROM].shape[-1] if _WIDTH_FROM in state else None
