@@ -17,7 +17,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-EXTRAS = {"vision3d", "nerfstudio", "medseg", "train", "batch", "apps", "dev", "all"}
+EXTRAS = {"vision3d", "sam", "nerfstudio", "medseg", "train", "batch", "apps", "dev", "all"}
 
 
 @pytest.fixture(scope="module")
