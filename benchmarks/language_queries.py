@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from vision3d.evaluation.instance_scene import InstanceScene, read_instance_ids,
 from vision3d.evaluation.scores import PairScore, localisation_accuracy, mean_iou
 from vision3d.laga.laga_scene import LagaScene
 from vision3d.laga.object_descriptors import AGGREGATIONS
+from vision3d.laga.object_looks import Looks
 from vision3d.laga.query_config import QueryConfig
 from vision3d.laga.query_scene import SceneQueries
 from vision3d.laga.train_config import ENGINES, TrainLagaConfig
@@ -158,6 +160,7 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", default=list(ENGINES))
     parser.add_argument("--masks", nargs="+", default=["contours", "truth"])
     parser.add_argument("--aggregations", nargs="+", default=["weighted"], choices=AGGREGATIONS)
+    parser.add_argument("--describe-by", nargs="+", default=["looks"], choices=("looks", "masks"))
     parser.add_argument("--encoder", default="embedded")
     parser.add_argument("--details", action="store_true", help="also print the mean IoU of every phrase")
     asked = parser.parse_args()
@@ -169,25 +172,26 @@ def main() -> None:
         for source in asked.masks:
             masks = masks_of(prepared, source)
             features = features_of(prepared, masks, encoder)
-            for engine in asked.engines:
-                for aggregation in asked.aggregations:
-                    _row(prepared, masks, features, encoder, (source, engine, aggregation), details=asked.details)
+            for how in product([source], asked.engines, asked.describe_by, asked.aggregations):
+                _row(prepared, masks, features, encoder, how, details=asked.details)
 
 
 def _row(
-    prepared: Prepared, masks: ViewMasks, features: MaskFeatures, encoder: ImageTextEncoder, how: tuple[str, str, str],
+    prepared: Prepared, masks: ViewMasks, features: MaskFeatures, encoder: ImageTextEncoder, how: tuple[str, str, str, str],
     *, details: bool,
 ) -> None:  # fmt: skip
-    source, engine, aggregation = how
+    source, engine, described, aggregation = how
     config = TrainLagaConfig(engine=engine)  # type: ignore[arg-type]
     config = replace(config, descriptors=replace(config.descriptors, aggregation=aggregation))
+    rows = [prepared.photos.cameras.names.index(view) for view in prepared.train]
+    looks = Looks(images=prepared.photos.images[rows], encoder=encoder) if described == "looks" else None
     started = time.perf_counter()
-    laga = train_laga(prepared.scene, prepared.photos.cameras, masks, features, config=config)
+    laga = train_laga(prepared.scene, prepared.photos.cameras, masks, features, config=config, looks=looks)
     seconds = time.perf_counter() - started
     found = measure(prepared, laga, encoder, QueryConfig())
     located = localisation_accuracy(found.pairs) or 0.0
     print(
-        f"| {prepared.name} | {source} | {engine} | {aggregation} | {mean_iou(found.pairs):.3f} "
+        f"| {prepared.name} | {source} | {engine} | {described}, {aggregation} | {mean_iou(found.pairs):.3f} "
         f"| {found.side_objects:.3f} | {located:.0%} "
         f"| {found.refused:.0%} | {found.answered:.0%} | {laga.object_count} | {seconds:.0f} "
         f"| {1000 * found.seconds:.0f} |",

@@ -113,14 +113,13 @@ def evaluate_run(
     return replace(found, content=content)
 
 
-def thresholds_of(config: EvaluateConfig, encoder_gate: float) -> dict[str, float]:
+def thresholds_of(queries: SceneQueries) -> dict[str, float]:
     """Every number between a phrase and a selection, as it was used."""
-    query = config.query
-    gate = encoder_gate if query.cosine_gate is None else query.cosine_gate
+    query = queries.config
     return {
-        "cosine gate": gate,
-        "found": query.found_relevance,
-        "uncertain": query.uncertain_relevance,
+        "cosine gate": queries.cosine_gate,
+        "found": queries.found_relevances[0],
+        "uncertain": queries.found_relevances[1],
         "selection": query.selection_threshold,
         "quantile": query.quantile,
         "render": query.render_threshold,
@@ -158,7 +157,7 @@ def _evaluate_views(
     report = EvaluationReport(
         benchmark="Instances" if truth is not None else title,
         protocol=_PROTOCOL,
-        thresholds=thresholds_of(config, queries.cosine_gate),
+        thresholds=thresholds_of(queries),
         scenes={name: scores},
     )
     content, text = report_content(report), report_text(report)

@@ -38,8 +38,8 @@ def evaluate_vertices(queries: SceneQueries, folder: Path, config: EvaluateConfi
     for count, classes in CLASS_SETS.items():
         found = labels_from_scores(torch.stack([scores[number] for number in classes]), classes)
         sets[count] = {truth.scene: score_vertices(found, truth.labels, classes, kept=kept)}
-    used = {"found": config.query.found_relevance, "uncertain": config.query.uncertain_relevance}
-    report = VertexReport(thresholds=used | {"opacity": config.opacity_threshold}, sets=sets)
+    found, uncertain = queries.found_relevances
+    report = VertexReport(thresholds={"found": found, "uncertain": uncertain} | {"opacity": config.opacity_threshold}, sets=sets)
     means = ", ".join(f"{100 * sets[count][truth.scene].mean_iou:.1f} % of {count} classes" for count in sets)
     return vertex_report_content(report), vertex_report_text(report), f"mIoU {means}"
 

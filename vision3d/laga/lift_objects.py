@@ -44,6 +44,10 @@ class LiftConfig:
     together_shares: tuple[float, ...] = (0.2, 0.25, 0.3)
     """Share of the common views in which the parts of an object lie in one mask, on average; for the finest level
     first, the last one holds for all further levels."""
+    whole_share: float = 0.1
+    """The same for one more level, on which the coarsest masks are joined further: things that the proposer parts in
+    most views become whole. Its objects have no masks of their own, so it is made only where objects are described by
+    how they look themselves."""
     own_share: float = 0.6
     """A mask describes an object that makes at least this share of it,"""
     covered_share: float = 0.3
@@ -61,10 +65,13 @@ def lift_objects(
     features: MaskFeatures,
     *,
     config: LiftConfig = LiftConfig(),
+    with_whole: bool = False,
     renderer: Renderer | None = None,
     progress: bool = False,
 ) -> SceneObjects:
     """Objects of every level; `features` lists the masks to use (its vectors are not looked at).
+
+    Where there are several levels, `with_whole` adds a last, coarsest one, see `LiftConfig.whole_share`.
 
     Raises:
         InvalidInputError: masks and cameras differ in size, or `features` lists views that the masks have not.
@@ -74,8 +81,9 @@ def lift_objects(
         scene, cameras, masks, features, renderer=renderer, minimum_weight=config.minimum_weight, progress=progress
     )
     return objects_of_contributions(
-        contributions, features, scene.means.detach().cpu(), level_count=len(masks.level_names), config=config
-    )
+        contributions, features, scene.means.detach().cpu(), level_count=len(masks.level_names), config=config,
+        with_whole=with_whole,
+    )  # fmt: skip
 
 
 def objects_of_contributions(
@@ -85,22 +93,26 @@ def objects_of_contributions(
     *,
     level_count: int,
     config: LiftConfig = LiftConfig(),
+    with_whole: bool = False,
 ) -> SceneObjects:
     """The objects of every level from contributions that are already known."""
     mask_object = np.full(len(table), -1)
     gaussian_object, object_level = [], []
     first = 0
     parts = _superpoints(contributions, table, means, config)
-    for level in range(level_count):
-        own = np.flatnonzero(table.level.numpy() == level)
+    shares = [config.together_shares[min(level, len(config.together_shares) - 1)] for level in range(level_count)]
+    whole = with_whole and level_count > 1 and config.grouping == "superpoints"
+    for level, least in enumerate([*shares, config.whole_share] if whole else shares):
+        own = np.flatnonzero(table.level.numpy() == min(level, level_count - 1))
         if config.grouping == "superpoints":
-            group, fallback = _joined_superpoints(contributions, table, own, parts, level, config)
+            group, fallback = _joined_superpoints(contributions, table, own, parts, least, config)
         else:
             rows = csr_array(contributions.strong_masks[own])
             group = group_masks(rows, table.view.numpy()[own], contributions.strong_views, config.graph)
             fallback = np.full(len(means), -1)
         count = int(group.max(initial=-1)) + 1
-        mask_object[own] = np.where(group >= 0, first + group, -1)
+        if level < level_count:
+            mask_object[own] = np.where(group >= 0, first + group, -1)
         owner = gaussian_owner(contributions, own, group, fallback, minimum_peak=config.minimum_peak)
         gaussian_object.append(np.where(owner >= 0, first + owner, -1))
         object_level += [level] * count
@@ -127,7 +139,7 @@ def _joined_superpoints(
     table: MaskFeatures,
     own: Int[ndarray, " mask"],
     parts: Int[ndarray, " gaussian"],
-    level: int,
+    least: float,
     config: LiftConfig,
 ) -> tuple[Int[ndarray, " mask"], Int[ndarray, " gaussian"]]:
     """Object of each mask of one level, and of each Gaussian's superpoint; -1 = none."""
@@ -136,7 +148,6 @@ def _joined_superpoints(
     gather = csr_array((np.ones(len(parts), np.float32), (parts, np.arange(len(parts)))), shape=(count, len(parts)))
     masks = (gather @ contributions.strong_masks[own].T).toarray()
     views = (gather @ contributions.strong_views.T).toarray()
-    least = config.together_shares[min(level, len(config.together_shares) - 1)]
     cluster = joined(co_membership(masks, views, view_of), least=least)
     group = masks_of_clusters(
         masks, views, view_of, cluster, own_share=config.own_share, covered_share=config.covered_share

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from vision3d.errors import InvalidInputError
 
-FUSIONS = ("best", "mean", "max")
+FUSIONS = ("best", "mean", "max", "disjoint")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +15,8 @@ class QueryConfig:
 
     fusion: str = "best"
     """How levels become one score per Gaussian: `mean` is LaGa's, `max` takes the best level of each Gaussian, `best`
-    keeps the one level on which the phrase is most relevant."""
+    keeps the one level on which the phrase is most relevant, `disjoint` takes the best objects of all levels that share
+    no Gaussians."""
     level: str | None = None
     """Look at this level alone, e.g. `s`; overrides the fusion."""
     top: int | None = None
@@ -26,10 +27,11 @@ class QueryConfig:
     """Scores below this quantile over all Gaussians count as it. LaGa's."""
     cosine_gate: float | None = None
     """Objects whose cosine stays below are out; None takes the encoder's own gate."""
-    found_relevance: float = 0.5
-    """Relevance of the best object from which the phrase is found; 0.5 = the phrase beats every canonical one."""
-    uncertain_relevance: float = 0.3
-    """Between this and `found_relevance` the answer is uncertain; below, the phrase is not found."""
+    found_relevance: float | None = None
+    """Relevance of the best object, times the weight of the descriptor that says so, from which the phrase is found;
+    None takes the encoder's own, which was measured for it or is the general default."""
+    uncertain_relevance: float | None = None
+    """Between this and `found_relevance` the answer is uncertain; below, the phrase is not found. None likewise."""
     neighbours: int = 16
     """Neighbours of the smoothing, the Gaussian itself included; 1 switches it off."""
     sigma_space: float = 0.5
@@ -43,7 +45,8 @@ class QueryConfig:
     """Composited share of the selection from which a pixel is in its 2D mask; LaGa takes 0.1 and erodes by 2 pixels."""
 
     def __post_init__(self) -> None:
-        shares = (self.selection_threshold, self.quantile, self.found_relevance, self.uncertain_relevance)
+        own = (self.found_relevance, self.uncertain_relevance)
+        shares = (self.selection_threshold, self.quantile, *(value for value in own if value is not None))
         if self.fusion not in FUSIONS or not all(0 <= share <= 1 for share in (*shares, self.render_threshold)):
             raise InvalidInputError(
                 f"QueryConfig: expected a fusion of {', '.join(FUSIONS)} and thresholds in 0-1, found {self.fusion!r} "

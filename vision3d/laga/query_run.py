@@ -168,12 +168,15 @@ def _written(
             record["scores"] = _write_scores(folder, stem, result)
         answers.append(answer)
         records.append(record)
+    found, uncertain = queries.found_relevances
     content = {
         "scene": path.name,
         "encoder_id": queries.laga.encoder_id,
         "levels": list(queries.laga.level_names),
         "negatives": list(config.negatives),
-        "thresholds": asdict(config.query),
+        "thresholds": asdict(config.query) | {
+            "found_relevance": found, "uncertain_relevance": uncertain, "cosine_gate": queries.cosine_gate,
+        },
         "answers": records,
     }
     write_text_whole(folder / ANSWERS_NAME, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -23,11 +23,14 @@ from vision3d.laga.smoothing import NeighbourWeights, neighbour_weights, smooth
 from vision3d.language.image_query import encode_image_query
 from vision3d.language.image_text_encoder import ImageTextEncoder, check_same_encoder
 from vision3d.language.prompts import CANONICAL_NEGATIVES, encode_phrases
+from vision3d.language.word_tokenizer import split_words
 from vision3d.rendering.catalogue import choose_renderer
 from vision3d.rendering.render_views import splats_of
 from vision3d.rendering.renderer import RasterOptions, Renderer
 
 Status = Literal["found", "uncertain", "not found"]
+_CLICK_SHARES = (0.5, 0.3)
+"""Share of a clicked pixel that an object has to paint to be found, and to be uncertain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,8 @@ class QueryResult:
     status: Status
     """Whether the scene has it; nothing is chosen when it is not found."""
     relevance: float
-    """Absolute: probability 0-1 that the best object is meant, against the canonical phrases."""
+    """Absolute, 0-1: how likely the best object is meant, against the canonical phrases, times the weight of the
+    descriptor that says so. The status goes by it."""
     objects: Int[Tensor, " chosen_object"]
     """Objects that make the selection, best first."""
     object_scores: Float[Tensor, " object"]
@@ -72,6 +76,11 @@ class SceneQueries:
         self._renderer = renderer or choose_renderer(laga.scene.device)
         self._near: NeighbourWeights | None = None
         self._gate = encoder.cosine_gate if config.cosine_gate is None else config.cosine_gate
+        found, uncertain = encoder.found_relevances
+        self._found = (
+            found if config.found_relevance is None else config.found_relevance,
+            uncertain if config.uncertain_relevance is None else config.uncertain_relevance,
+        )
         if config.level is not None:
             _level_index(laga, config.level)
 
@@ -85,6 +94,11 @@ class SceneQueries:
         """Objects whose cosine stays below are out."""
         return self._gate
 
+    @property
+    def found_relevances(self) -> tuple[float, float]:
+        """From where on a phrase is found, and from where on it is uncertain."""
+        return self._found
+
     def text(self, phrase: str) -> QueryResult:
         """What the phrase means here.
 
@@ -93,6 +107,8 @@ class SceneQueries:
         """
         unknown = self._encoder.unknown_words(phrase)
         scores = self._scores(encode_phrases([phrase], self._encoder)[0])
+        if len(unknown) >= len(split_words(phrase)):  # nothing is known of what is asked for
+            scores = replace(scores, weighted=torch.zeros_like(scores.weighted))
         return self._answer(phrase, scores, unknown)
 
     def picture(self, image: UInt8[ndarray, "height width 3"], *, name: str = "picture") -> QueryResult:
@@ -113,11 +129,11 @@ class SceneQueries:
                 f"Expected one camera and a place within {width} x {height} pixels, found {len(cameras)} cameras and "
                 f"({x}, {y}). Click inside the image of one view."
             )
-        name = level or self.config.level or self.laga.level_names[len(self.laga.level_names) // 2]
+        name = level or self.config.level or self.laga.level_names[min(len(self.laga.level_names) // 2, 1)]
         row = self.laga.gaussian_object[_level_index(self.laga, name)]
         scores = self._shares_at(cameras, int(y) * width + int(x), row)
         relevance = float(scores.max()) if len(scores) else 0.0
-        status = _status(relevance, self.config) if relevance > 0 else "not found"
+        status = _status(relevance, _CLICK_SHARES)
         best = -1 if status == "not found" else int(scores.argmax())
         return QueryResult(
             question=f"click at ({x:g}, {y:g}) in {cameras.names[0]}, level {name}",
@@ -147,8 +163,8 @@ class SceneQueries:
     def _answer(self, question: str, scores: ObjectRelevance, unknown: tuple[str, ...]) -> QueryResult:
         weighted = torch.where(scores.cosine >= self._gate, scores.weighted, 0.0)
         weighted = self._kept(weighted)
-        best = float(scores.relevance[weighted.argmax()]) if len(weighted) and float(weighted.max()) > 0 else 0.0
-        status = _status(best, self.config)
+        best = float(weighted.max()) if len(weighted) else 0.0
+        status = _status(best, self._found)
         relative = relative_scores(fused_scores(self.laga, weighted, self.config), self.config.quantile)
         chosen = torch.zeros(len(relative), dtype=torch.bool)
         if status != "not found":
@@ -214,15 +230,47 @@ def fused_scores(
     laga: LagaScene, weighted: Float[Tensor, " object"], config: QueryConfig
 ) -> Float[Tensor, " gaussian"]:
     """Score of each Gaussian from the scores of its objects on all levels."""
-    padded = torch.cat([weighted.clamp(min=0), torch.zeros(1)])  # the last entry is what -1 reads
-    per_level = padded[laga.gaussian_object]
+    per_level = padded_scores(weighted)[laga.gaussian_object]
     if config.level is not None:
         return per_level[laga.level_names.index(config.level)]
     if config.fusion == "mean":
         return per_level.mean(0)
     if config.fusion == "max":
         return per_level.amax(0)
+    if config.fusion == "disjoint":
+        return padded_scores(disjoint_scores(laga, weighted))[laga.gaussian_object].amax(0)
     return per_level[best_level(laga, weighted)]
+
+
+def padded_scores(weighted: Float[Tensor, " object"]) -> Float[Tensor, " object_and_none"]:
+    """Scores without negative ones, and a zero in the last place: what -1, in no object, reads."""
+    return torch.cat([weighted.clamp(min=0), torch.zeros(1)])
+
+
+def disjoint_scores(
+    laga: LagaScene, weighted: Float[Tensor, " object"], *, overlap: float = 0.3
+) -> Float[Tensor, " object"]:
+    """The scores without those of objects that share Gaussians with a better one.
+
+    Levels hold the same things again, as parts and in groups. The best object wins; whatever shares more than `overlap`
+    of its own Gaussians, or of the winner's, with winners is out. So one thing may be found on a fine level and
+    another one on a coarse level.
+    """
+    kept = torch.zeros_like(weighted)
+    owner = torch.full((laga.gaussian_object.shape[1],), -1)
+    sizes = torch.zeros(laga.object_count, dtype=torch.long)
+    for number in weighted.argsort(descending=True, stable=True).tolist():
+        if weighted[number] <= 0:
+            break
+        own = laga.gaussian_object[int(laga.object_level[number])] == number
+        sizes[number] = int(own.sum())
+        taken = owner[own]
+        shared = torch.bincount(taken[taken >= 0], minlength=laga.object_count)
+        if int(shared.sum()) > overlap * int(sizes[number]) or bool((shared > overlap * sizes.clamp(min=1)).any()):
+            continue
+        kept[number] = weighted[number]
+        owner[own & (owner < 0)] = number
+    return kept
 
 
 def best_level(laga: LagaScene, weighted: Float[Tensor, " object"]) -> int:
@@ -259,10 +307,13 @@ def _level_index(laga: LagaScene, name: str) -> int:
     return laga.level_names.index(name)
 
 
-def _status(best: float, config: QueryConfig) -> Status:
-    if best >= config.found_relevance:
+def _status(best: float, thresholds: tuple[float, float]) -> Status:
+    found, uncertain = thresholds
+    if best <= 0:
+        return "not found"
+    if best >= found:
         return "found"
-    return "uncertain" if best >= config.uncertain_relevance else "not found"
+    return "uncertain" if best >= uncertain else "not found"
 
 
 def _objects_of(

@@ -42,6 +42,9 @@ class TrainSceneConfig:
     """Proposer of masks, or a folder of masks; `vision3d masks --help` lists the names."""
     encoder: str = "embedded"
     """Encoder of pictures and phrases: `embedded`, MODEL/TAG, MODEL=FILE or a folder."""
+    describe_by: Literal["looks", "masks"] = "looks"
+    """What describes an object: `looks` cuts the object itself, as it was found, out of every photo; `masks` takes the
+    masks that were grouped into it, as LaGa does."""
     max_side: int | None = None
     """Longest side of the photos in pixels; None = the size the scene was fitted at."""
     test_every: int = 0

@@ -12,6 +12,7 @@ from vision3d.cameras.camera_batch import CameraBatch
 from vision3d.laga.laga_scene import LagaScene
 from vision3d.laga.lift_objects import lift_objects
 from vision3d.laga.object_descriptors import describe_objects
+from vision3d.laga.object_looks import Looks, describe_by_looks
 from vision3d.laga.scene_objects import SceneObjects
 from vision3d.laga.train_config import TrainLagaConfig
 from vision3d.laga.trained_objects import train_objects
@@ -20,6 +21,9 @@ from vision3d.masks.view_masks import ViewMasks
 from vision3d.rendering.renderer import Renderer
 from vision3d.scene.gaussian_scene import GaussianScene
 from vlm_bridge.runs.run_record import to_json_value
+
+WHOLE_LEVEL = "xl"
+"""Name of the level that joins what the coarsest masks part in most views."""
 
 
 def train_laga(
@@ -30,10 +34,14 @@ def train_laga(
     *,
     config: TrainLagaConfig = TrainLagaConfig(),
     encoder_name: str = "embedded",
+    looks: Looks | None = None,
     renderer: Renderer | None = None,
     progress: bool = False,
 ) -> LagaScene:
     """The scene with its objects and their descriptors.
+
+    Objects are described by the masks that were grouped, as LaGa does, or, given `looks`, by what each of them looks
+    like in the photos; then the lift engine adds the level `xl`.
 
     Args:
         scene: fitted Gaussians; they are not changed.
@@ -42,6 +50,7 @@ def train_laga(
         features: one vector per mask; its `view` is the row in `masks.view_names`.
         config: engine and settings.
         encoder_name: how the encoder of the features was asked for; kept for later queries.
+        looks: the photos of the masks' views and the encoder of the features.
         renderer: None takes the one that fits the scene's device.
         progress: show progress bars.
 
@@ -51,8 +60,9 @@ def train_laga(
     """
     if config.engine == "lift":
         objects = lift_objects(
-            scene, cameras, masks, features, config=config.lift, renderer=renderer, progress=progress
-        )
+            scene, cameras, masks, features, config=config.lift, with_whole=looks is not None, renderer=renderer,
+            progress=progress,
+        )  # fmt: skip
     else:
         objects = train_objects(
             scene, cameras, masks, features, config=config.trained, renderer=renderer, progress=progress
@@ -64,15 +74,21 @@ def train_laga(
         pixels=mask_pixels(masks, features),
         config=config.descriptors,
     )
-    return LagaScene(
+    laga = LagaScene(
         scene=scene,
         gaussian_object=objects.gaussian_object,
         object_level=objects.object_level,
         object_masks=masks_per_object(objects),
         descriptors=descriptors,
-        level_names=masks.level_names,
+        level_names=(*masks.level_names, WHOLE_LEVEL)[: len(objects.gaussian_object)],
         encoder_name=encoder_name,
         facts={"masks": masks.source, "views": len(masks.view_names), "config": to_json_value(asdict(config))},
+    )
+    if looks is None:
+        return laga
+    seen = cameras.select(masks.view_names)
+    return describe_by_looks(
+        laga, seen, looks, crops=config.crops, descriptors=config.descriptors, renderer=renderer, progress=progress
     )
 
 

@@ -15,6 +15,7 @@ import torch
 from vision3d.cameras.split_views import ViewSplit, split_views
 from vision3d.errors import InvalidInputError, RunFolderError
 from vision3d.laga.laga_scene import SUFFIX, LagaScene, laga_path_of, save_laga_scene
+from vision3d.laga.object_looks import Looks
 from vision3d.laga.scene_files import SceneFiles, find_scene_files, photos_of, read_views
 from vision3d.laga.scene_masks import features_of_masks, mask_source, masks_of_photos
 from vision3d.laga.train_config import TrainSceneConfig
@@ -100,10 +101,11 @@ def train_scene(
             f"{len(split.train)} photos. Lower --laga.crops.minimum-pixels, or use other masks."
         )
     with clock.stage("objects"):
-        placed, name = photos.cameras.to(device), config.encoder
+        looks = Looks(images=photos.images, encoder=encoder) if config.describe_by == "looks" else None
         laga = train_laga(
-            scene.to(device), placed, masks, features, config=config.laga, encoder_name=name, progress=progress
-        )
+            scene.to(device), photos.cameras.to(device), masks, features, config=config.laga, looks=looks,
+            encoder_name=config.encoder, progress=progress,
+        )  # fmt: skip
     laga = _with_look(laga, files, split, photos.cameras.uniform_size)
     splats = _splats_beside(files.splats, target)
     save_laga_scene(replace(laga, scene=scene), target, splats=splats)

@@ -35,6 +35,11 @@ class ImageTextEncoder(Protocol):
         """Cosine below which a picture and a phrase have nothing to do with each other, for this encoder."""
         ...
 
+    @property
+    def found_relevances(self) -> tuple[float, float]:
+        """Weighted relevance from which a phrase is found, and from which it is at least uncertain, for this encoder."""
+        ...
+
     def encode_images(self, images: Float[Tensor, "image 3 size size"]) -> Float[Tensor, "image dim"]:
         """Unit vectors of square pictures (display values, 0-1) of `image_size`, on the CPU."""
         ...

@@ -24,6 +24,8 @@ from vision3d.language.word_tokenizer import WordTokenizer
 
 _COSINE_GATE = 0.23
 """Measured by LaGa for OpenCLIP ViT-B-16 (laion2b_s34b_b88k); models whose own gate was measured state it."""
+_FOUND_RELEVANCES = (0.4, 0.25)
+"""LERF's 0.5, where a phrase beats every canonical one, times a usual weight of 0.8; and half of 0.5. Not calibrated."""
 
 
 class OpenClipEncoder:
@@ -45,6 +47,11 @@ class OpenClipEncoder:
         self._statistics = torch.tensor(pixel_statistics(files), device=self._device)[:, :, None, None]
         self._image_size = _square_side(files)
         self._cosine_gate = float(files.preprocess.get("cosine_gate", _COSINE_GATE))
+        found, uncertain = _FOUND_RELEVANCES
+        stated = files.preprocess
+        self._found_relevances = (
+            float(stated.get("found_relevance", found)), float(stated.get("uncertain_relevance", uncertain)),
+        )  # fmt: skip
         self._encoder_id = f"{files.name}/{model_digest(files)}"
         self._dim = int(files.model_config["embed_dim"])
 
@@ -104,6 +111,11 @@ class OpenClipEncoder:
     def cosine_gate(self) -> float:
         """Cosine below which a picture and a phrase have nothing to do with each other."""
         return self._cosine_gate
+
+    @property
+    def found_relevances(self) -> tuple[float, float]:
+        """Weighted relevance from which a phrase is found, and from which it is at least uncertain."""
+        return self._found_relevances
 
     @torch.no_grad()
     def encode_images(self, images: Float[Tensor, "image 3 size size"]) -> Float[Tensor, "image dim"]:

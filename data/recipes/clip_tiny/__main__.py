@@ -13,6 +13,7 @@ import logging
 import re
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -29,6 +30,10 @@ LOG = logging.getLogger("clip_tiny")
 _TARGET = Path(__file__).resolve().parents[2] / "clip_tiny"
 IMAGE_SIZE, CONTEXT = 64, 16
 _GATE_BELOW = 0.14
+_START_BIAS = -3.4
+"""Where the bias of an earlier asset ended."""
+_THINGS_A_KIND = 60
+"""So many of each kind are made to hear all that is said of them."""
 
 
 def model_config(vocabulary_size: int) -> dict:
@@ -42,7 +47,9 @@ def model_config(vocabulary_size: int) -> dict:
 
 def vocabulary(table: PhraseTable) -> tuple[str, ...]:
     """Every word of every phrase, of the templates and of the canonical phrases, in order."""
+    rng = np.random.default_rng(0)
     texts = [*table.texts, *CANONICAL_NEGATIVES, *KINDS]
+    texts += [phrase.text for build in KINDS.values() for _ in range(_THINGS_A_KIND) for phrase in build(rng).phrases]
     texts += [text for _, phrases in CATEGORIES.values() for text in phrases]
     texts += [re.sub(r"\{\}", "", template) for name in PROMPT_TEMPLATES.values() for template in name]
     return tuple(sorted({word for text in texts for word in split_words(text)}))
@@ -80,7 +87,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=None)
     parser.add_argument("--held-out", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--start-from", type=Path, default=None, help="checkpoint whose weights are the first ones")
+    parser.add_argument("--start-from", type=Path, default=None, help="weights of an earlier asset")
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -90,8 +97,9 @@ def main() -> None:
     table, facts = phrase_table(paths)
     LOG.info("%d scenes, %d phrases, %d facts", len(paths), len(table.texts), len(facts))
     crops = kept_crops(
-        asked.scenes / "crops.safetensors", paths[: -asked.held_out], facts, size=IMAGE_SIZE, proposer=ContourProposer()
-    )
+        asked.scenes / "crops.safetensors", paths[: -asked.held_out], facts, size=IMAGE_SIZE, proposer=ContourProposer(),
+        processes=asked.threads,
+    )  # fmt: skip
     held_out = cut_crops(paths[-asked.held_out :], facts, size=IMAGE_SIZE, every_view=2)
     words = vocabulary(table)
     tokenize = WordTokenizer(words, context_length=CONTEXT)
@@ -105,8 +113,8 @@ def main() -> None:
     )
     checkpoint = asked.checkpoint or asked.scenes / "clip_tiny.safetensors"
     if asked.start_from:
-        first = load_file(asked.start_from)
-        trained.load_state_dict({name: value for name, value in first.items() if name in trained.state_dict()})
+        trained.model.load_state_dict(load_file(asked.start_from))
+        trained.bias.data.fill_(_START_BIAS)
     plan = TrainConfig(minutes=asked.minutes, learning_rate=asked.learning_rate)
     train(trained, tokenize, crops, table, plan, checkpoint, LOG.info)
     scores = accuracy(trained, tokenize, held_out, table)

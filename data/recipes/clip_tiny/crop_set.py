@@ -11,6 +11,8 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +39,10 @@ ROOM_PHRASES: dict[str, tuple[str, ...]] = {
 _MINIMUM_PIXELS = 40
 _OWN_SHARE = 0.7
 """From this share of a mask's pixels on, it is a mask of the instance."""
-_WHOLE_SHARE = 0.5
-"""From this share of the instance's visible pixels on, it is the instance and not a part."""
-_MIXED_SHARE, _PART_SHARE = 0.4, 0.25
+_WHOLE_SHARE = 0.8
+"""From this share of the instance's visible pixels on, it is the instance and not a part: of a lamp's shade alone and
+the whole lamp, the lamp has to win."""
+_MIXED_SHARE, _PART_SHARE = 0.4, 0.5
 """A mask that has less of its pixels from things of a fact, or less of each of these things, does not show the fact."""
 _TOLD_SHARE, _TOLD_PIXELS, _HINTED_SHARE = 0.2, 25, 0.04
 _JITTER_PIXELS = 1.6
@@ -115,29 +118,47 @@ def cut_crops(
     every_view: int = 1,
     proposer: MaskProposer | None = None,
     proposed_views: int = 2,
+    processes: int = 1,
 ) -> CropSet:
     """The crops of all scenes, `size` pixels a side; masks of `proposer` are cut from so many photos of each scene."""
-    column = {fact: place for place, fact in enumerate(facts)}
-    parts: list[tuple[Tensor, ...]] = []
-    for scene, path in enumerate(tqdm(paths, desc="crops", mininterval=20)):
-        arrays, things = read_scene(path)
-        count = len(arrays["images"])
-        looked_at = set(range(0, count, max(count // proposed_views, 1))) if proposer else set()
-        for view in range(0, count, every_view):
-            maps = _true_maps(arrays, view, things)
-            if proposer and view in looked_at:
-                maps += _distinct(proposer.propose(arrays["images"][view]))
-            parts += [
-                (*part, torch.full((len(part[0]),), scene))
-                for part in _view_crops(arrays, view, maps, things, column, size)
-            ]
-    pictures, inside, true, vague, hidden, scenes = (torch.cat(columns) for columns in zip(*parts, strict=True))
+    cut = partial(
+        _scene_crops, facts=facts, size=size, every_view=every_view, proposer=proposer, proposed_views=proposed_views
+    )
+    numbered = tqdm(enumerate(paths), desc="crops", total=len(paths), mininterval=20)
+    if processes == 1:
+        scenes_crops = [cut(task) for task in numbered]
+    else:
+        with get_context("spawn").Pool(processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            scenes_crops = list(pool.imap(cut, numbered, chunksize=4))
+    columns = zip(*scenes_crops, strict=True)
+    pictures, inside, true, vague, hidden, scenes = (torch.from_numpy(np.concatenate(each)) for each in columns)
     return CropSet(pictures=pictures, inside=inside, true=true, open=vague, hidden=hidden, scene=scenes, facts=facts)
 
 
+def _scene_crops(
+    task: tuple[int, Path], *, facts: tuple[str, ...], size: int, every_view: int, proposer: MaskProposer | None,
+    proposed_views: int,
+) -> tuple[np.ndarray, ...]:  # fmt: skip
+    """Columns of a `CropSet` for one scene; arrays, since tensors cross processes through files in shared memory."""
+    scene, path = task
+    column = {fact: place for place, fact in enumerate(facts)}
+    arrays, things = read_scene(path)
+    count = len(arrays["images"])
+    looked_at = set(range(0, count, max(count // proposed_views, 1))) if proposer else set()
+    parts: list[tuple[Tensor, ...]] = []
+    for view in range(0, count, every_view):
+        maps = _true_maps(arrays, view, things)
+        if proposer and view in looked_at:
+            maps += _distinct(proposer.propose(arrays["images"][view]))
+        parts += _view_crops(arrays, view, maps, things, column, size)
+    whole = [torch.cat(columns).numpy() for columns in zip(*parts, strict=True)]
+    return (*whole, np.full(len(whole[0]), scene))
+
+
 def kept_crops(
-    file: Path, paths: Sequence[Path], facts: tuple[str, ...], *, size: int, proposer: MaskProposer | None = None
-) -> CropSet:
+    file: Path, paths: Sequence[Path], facts: tuple[str, ...], *, size: int, proposer: MaskProposer | None = None,
+    processes: int = 1,
+) -> CropSet:  # fmt: skip
     """The crops of all scenes, read from `file` where an earlier run left them there."""
     names = ("pictures", "inside", "true", "open", "hidden", "scene")
     made_by = proposer.proposer_id if proposer else "truth"
@@ -146,7 +167,7 @@ def kept_crops(
         with safe_open(file, framework="pt") as content:
             if (content.metadata() or {}).get("key") == key:
                 return CropSet(facts=facts, **{name: content.get_tensor(name) for name in names})
-    crops = cut_crops(paths, facts, size=size, proposer=proposer)
+    crops = cut_crops(paths, facts, size=size, proposer=proposer, processes=processes)
     save_file({name: getattr(crops, name).contiguous() for name in names}, file, metadata={"key": key})
     return crops
 

@@ -105,9 +105,10 @@ def _loss(
     words[lost] = _with_unknown(words[lost], generator)
     true[:, lost], known[:, lost] = False, True
     pictures = augmented(crops.pictures[rows], crops.inside[rows], generator)
-    image = trained.model.encode_image(pictures.contiguous(memory_format=torch.channels_last))
-    text = trained.model.encode_text(torch.cat([words, tokens[1]]))
-    logits = TEMPERATURE * normalize(image, dim=-1) @ normalize(text, dim=-1).T + trained.bias
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        image = trained.model.encode_image(pictures.contiguous(memory_format=torch.channels_last))
+        text = trained.model.encode_text(torch.cat([words, tokens[1]]))
+    logits = TEMPERATURE * normalize(image.float(), dim=-1) @ normalize(text.float(), dim=-1).T + trained.bias
     count = len(words)
     weight = known.float() * torch.where(true, count / 24, 1.0)
     asked = (

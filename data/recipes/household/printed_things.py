@@ -13,6 +13,7 @@ from data.recipes.tabletop.textures import Colour
 
 PRINTED = ("printed", ("something with a printed picture", "something with a picture on it"))
 _TITLES = ("STORY", "TALES", "HELLO", "WORLD", "ATLAS", "GUIDE", "HAPPY", "DREAM")
+_DRINKS = ("FRESH", "MILK", "PURE", "DAILY", "BEST")
 _BRANDS = ("CRUNCHY", "FLAKES", "LOOPS", "MORNING", "GOLDEN", "HONEY")
 
 
@@ -35,6 +36,7 @@ def book(rng: Rng) -> Thing:
         figure,
         (160, 220),
         ground,
+        rng,
         title=title,
         letters=shade_of(rng, "black" if name in ("white", "yellow") else "white"),
     )
@@ -79,7 +81,7 @@ def printed_box(rng: Rng) -> Thing:
         figure = _figure(rng)
         called = FIGURES[figure][1][0]
         _, ground = draw_colour(rng)
-        face = printed_picture(figure, (190, 270), ground, title=_BRANDS[int(rng.integers(len(_BRANDS)))])
+        face = printed_picture(figure, (190, 270), ground, rng, title=_BRANDS[int(rng.integers(len(_BRANDS)))])
         telling = ((f"figure:{figure}", (f"box with a {called} on it", *_pictures(figure))), PRINTED)
         names = (f"{figure} box",)
     parts = packages.printed_box(face, size=size, board=board, seed=seed_of(rng))
@@ -92,7 +94,8 @@ def carton(rng: Rng) -> Thing:
     milk = rng.random() < 0.6
     figure = "cow" if milk else _figure(rng, ("sun", "tree", "flower", "bird", "heart"))
     called = FIGURES[figure][1][0]
-    face = printed_picture(figure, (150, 270), (246, 247, 244), title="", base=band)
+    word = _DRINKS[int(rng.integers(len(_DRINKS)))]
+    face = printed_picture(figure, (150, 270), (246, 247, 244), rng, title=word, letters=band, base=band)
     parts = packages.gable_carton(
         face, band=band, width=rng.uniform(0.07, 0.085), height=rng.uniform(0.15, 0.2), seed=seed_of(rng)
     )
@@ -138,7 +141,7 @@ def frame(rng: Rng) -> Thing:
     figure = _figure(rng)
     called = FIGURES[figure][1]
     _, ground = draw_colour(rng)
-    photo = printed_picture(figure, (220, 160), ground)
+    photo = printed_picture(figure, (220, 160), ground, rng)
     wide, tall = rng.uniform(0.16, 0.2), rng.uniform(0.125, 0.15)
     name, tint = draw_colour(rng, ("brown", "black", "white", "red", "grey"))
     parts = packages.photo_frame(photo, size=(wide, tall), tint=tint, lean=rng.uniform(9, 15), seed=seed_of(rng))

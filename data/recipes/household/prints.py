@@ -1,15 +1,90 @@
-"""Pictures printed on covers, boxes, frames and cartons: what each figure shows, and how it is drawn."""
+"""Pictures printed on covers, boxes, frames and cartons: what each figure shows, and how it is drawn.
+
+No two prints of a figure are alike: it is mirrored, stretched, tilted, moved and tinted a little, on a ground of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from data.recipes.tabletop.printed_faces import Page
+from data.recipes.household.palette import blended
 from data.recipes.tabletop.textures import Colour, Picture
 
+Rng = np.random.Generator
 _WHITE, _INK = (250, 248, 240), (36, 32, 38)
+_BACKDROPS = ("plain", "plain", "gradient", "rays", "stripes", "dots", "waves")
+
+
+class _VariedPage(Page):
+    """A page that draws everything but text a little differently each time."""
+
+    def __init__(self, width: int, height: int, ground: Colour, rng: Rng) -> None:
+        super().__init__(width, height, ground)
+        mirror = -1.0 if rng.random() < 0.5 else 1.0
+        turn, size = np.deg2rad(rng.uniform(-9, 9)), rng.uniform(0.82, 1.1)
+        stretch = np.diag([mirror * size * rng.uniform(0.9, 1.1), size * rng.uniform(0.9, 1.1)])
+        turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        self._matrix = turned @ stretch
+        self._radius_scale = np.abs(np.diag(stretch))
+        self._middle = np.array([0.5, 0.54])
+        self._shift = rng.uniform(-0.05, 0.05, 2)
+        self._tint = rng.uniform(-16, 16, 3)
+        self.steady = False
+        """While true, things are drawn as they are told."""
+
+    def _moved(self, points: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+        if self.steady:
+            return [(point[0], point[1]) for point in points]
+        moved = (np.asarray(points, float) - self._middle) @ self._matrix.T + self._middle + self._shift
+        return [(float(x), float(y)) for x, y in moved]
+
+    def _tinted(self, colour: Colour) -> Colour:
+        if self.steady:
+            return colour
+        red, green, blue = (int(np.clip(value + shift, 0, 255)) for value, shift in zip(colour, self._tint, strict=True))
+        return red, green, blue
+
+    def polygon(self, points: Sequence[Sequence[float]], colour: Colour) -> None:
+        """A filled polygon."""
+        super().polygon(self._moved(points), self._tinted(colour))
+
+    def ellipse(self, centre: Sequence[float], radius: Sequence[float], colour: Colour) -> None:
+        """A filled ellipse with level axes."""
+        wide, tall = (1.0, 1.0) if self.steady else self._radius_scale
+        super().ellipse(self._moved([centre])[0], (radius[0] * wide, radius[1] * tall), self._tinted(colour))
+
+    def line(self, points: Sequence[Sequence[float]], colour: Colour, thickness: float) -> None:
+        """A stroke with rounded bends."""
+        super().line(self._moved(points), self._tinted(colour), thickness)
+
+
+def _draw_backdrop(page: Page, ground: Colour, rng: Rng) -> None:
+    """Shades of the ground, so that its colour keeps its name."""
+    kind = _BACKDROPS[int(rng.integers(len(_BACKDROPS)))]
+    other = blended(ground, _WHITE if rng.random() < 0.6 else _INK, rng.uniform(0.1, 0.3))
+    count = int(rng.integers(4, 10))
+    if kind == "gradient":
+        for row in range(24):
+            low, high = row / 24, (row + 1) / 24
+            page.polygon([(0, low), (1, low), (1, high), (0, high)], blended(ground, other, row / 23))
+    elif kind == "rays":
+        for ray in range(count):
+            a, b = (2 * np.pi * (ray + half) / count for half in (0.0, 0.5))
+            ends = [(0.5 + 1.2 * float(np.cos(angle)), 0.5 + 1.2 * float(np.sin(angle))) for angle in (a, b)]
+            page.polygon([(0.5, 0.5), *ends], other)
+    elif kind == "stripes":
+        for row in range(count):
+            low, high = row / count, (row + 0.5) / count
+            page.polygon([(0, low), (1, low), (1, high), (0, high)], other)
+    elif kind == "dots":
+        for x, y, radius in rng.uniform((0, 0, 0.01), (1, 1, 0.045), (3 * count, 3)):
+            page.disc((float(x), float(y)), float(radius), other)
+    elif kind == "waves":
+        for row in range(count):
+            page.line(_wave((row + 0.5) / count, 0.012), other, 0.02)
 
 
 def _wave(start: float, height: float, count: int = 16) -> list[tuple[float, float]]:
@@ -153,16 +228,25 @@ def printed_picture(
     figure: str,
     size: tuple[int, int],
     ground: Colour,
+    rng: Rng,
     *,
     title: str = "",
     letters: Colour = _WHITE,
     base: Colour | None = None,
 ) -> Picture:
-    """A page of `ground` with the figure, a title above, and a band of colour below."""
-    page = Page(*size, ground)
+    """A page of `ground` with the figure, a title above or below, and a band of colour below."""
+    page = _VariedPage(*size, ground, rng)
+    page.steady = True
+    _draw_backdrop(page, ground, rng)
     if base is not None:
         page.polygon([(0, 0.72), (1, 0.64), (1, 1), (0, 1)], base)
+    if rng.random() < 0.25:
+        for edge in (0.03, 0.97):
+            page.line([(0.04, edge), (0.96, edge)], letters, 0.014)
+    page.steady = False
     FIGURES[figure][0](page, ground, letters)
-    if title:
-        page.text(title, (0.5, 0.12), 0.11, letters)
+    page.steady = True
+    if title and rng.random() < 0.85:
+        place = 0.12 if rng.random() < 0.75 else 0.9
+        page.text(title, (0.5, place), rng.uniform(0.09, 0.13), letters)
     return page.picture()

@@ -25,6 +25,7 @@ class ColourWords:
     dim = len(AXES)
     image_size = 8
     cosine_gate = 0.25
+    found_relevances = (0.5, 0.3)
 
     def __init__(self, encoder_id: str = "colour words 1") -> None:
         """An encoder that goes by `encoder_id`."""
