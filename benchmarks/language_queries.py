@@ -177,8 +177,8 @@ def main() -> None:
 
 
 def _row(
-    prepared: Prepared, masks: ViewMasks, features: MaskFeatures, encoder: ImageTextEncoder, how: tuple[str, str, str, str],
-    *, details: bool,
+    prepared: Prepared, masks: ViewMasks, features: MaskFeatures, encoder: ImageTextEncoder,
+    how: tuple[str, str, str, str], *, details: bool,
 ) -> None:  # fmt: skip
     source, engine, described, aggregation = how
     config = TrainLagaConfig(engine=engine)  # type: ignore[arg-type]

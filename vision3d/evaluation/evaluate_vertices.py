@@ -39,7 +39,9 @@ def evaluate_vertices(queries: SceneQueries, folder: Path, config: EvaluateConfi
         found = labels_from_scores(torch.stack([scores[number] for number in classes]), classes)
         sets[count] = {truth.scene: score_vertices(found, truth.labels, classes, kept=kept)}
     found, uncertain = queries.found_relevances
-    report = VertexReport(thresholds={"found": found, "uncertain": uncertain} | {"opacity": config.opacity_threshold}, sets=sets)
+    report = VertexReport(
+        thresholds={"found": found, "uncertain": uncertain} | {"opacity": config.opacity_threshold}, sets=sets
+    )
     means = ", ".join(f"{100 * sets[count][truth.scene].mean_iou:.1f} % of {count} classes" for count in sets)
     return vertex_report_content(report), vertex_report_text(report), f"mIoU {means}"
 

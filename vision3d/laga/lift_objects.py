@@ -41,10 +41,10 @@ class LiftConfig:
     """How masks become objects."""
     superpoint_count: int = 2_000
     """Superpoints at the most."""
-    together_shares: tuple[float, ...] = (0.2, 0.25, 0.3)
+    together_shares: tuple[float, ...] = (0.25, 0.2, 0.2)
     """Share of the common views in which the parts of an object lie in one mask, on average; for the finest level
     first, the last one holds for all further levels."""
-    whole_share: float = 0.1
+    whole_share: float = 0.08
     """The same for one more level, on which the coarsest masks are joined further: things that the proposer parts in
     most views become whole. Its objects have no masks of their own, so it is made only where objects are described by
     how they look themselves."""

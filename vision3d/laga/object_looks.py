@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vision3d.cameras.camera_batch import CameraBatch
+from vision3d.errors import InvalidInputError
 from vision3d.laga.laga_scene import LagaScene
 from vision3d.laga.object_descriptors import DescriptorConfig, describe_objects
 from vision3d.language.crops import CropSettings
@@ -87,14 +88,18 @@ def describe_by_looks(
         progress: show progress bars.
 
     Raises:
-        InvalidInputError: the scene is of another encoder, or photos and cameras differ in number or size.
+        InvalidInputError: the scene is of another encoder, or photos and cameras differ in number.
     """
     check_same_encoder(laga.encoder_id, looks.encoder, "The scene")
+    if len(looks.images) != len(cameras):
+        raise InvalidInputError(
+            f"Expected {len(cameras)} photos, found {len(looks.images)}. Pass one per camera, in their order."
+        )
     masks = object_masks(laga, cameras, renderer=renderer, progress=progress)
     seen = encode_views(looks.images, masks.labels, looks.encoder, crops, progress=progress)
     owner, pixels = well_seen(seen, masks, object_count=laga.object_count)
     found = describe_objects(seen, owner, object_count=laga.object_count, pixels=pixels, config=descriptors)
-    return replace(laga, descriptors=found, facts=dict(laga.facts) | {"described_by": "objects"})
+    return replace(laga, descriptors=found, facts=dict(laga.facts) | {"described_by": "looks"})
 
 
 def well_seen(
@@ -117,7 +122,7 @@ def _owners_of_pixels(weights: BlendingWeights, owner: Int[np.ndarray, " gaussia
     parts = (weights.weights.cpu().numpy(), weights.gaussians.cpu().numpy(), weights.row_offsets.cpu().numpy())
     painted = csr_array(parts, shape=shape) @ _membership(owner)
     best = painted.argmax(axis=1)
-    strongest = painted.max(axis=1).toarray().ravel()
+    strongest = csr_array(painted.max(axis=1)).toarray().ravel()
     return np.where(strongest >= _PAINTED_SHARE, np.asarray(best).ravel(), -1)
 
 

@@ -174,8 +174,11 @@ def _written(
         "encoder_id": queries.laga.encoder_id,
         "levels": list(queries.laga.level_names),
         "negatives": list(config.negatives),
-        "thresholds": asdict(config.query) | {
-            "found_relevance": found, "uncertain_relevance": uncertain, "cosine_gate": queries.cosine_gate,
+        "thresholds": asdict(config.query)
+        | {
+            "found_relevance": found,
+            "uncertain_relevance": uncertain,
+            "cosine_gate": queries.cosine_gate,
         },
         "answers": records,
     }

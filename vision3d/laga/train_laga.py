@@ -18,7 +18,6 @@ from vision3d.laga.train_config import TrainLagaConfig
 from vision3d.laga.trained_objects import train_objects
 from vision3d.language.mask_features import MaskFeatures
 from vision3d.masks.view_masks import ViewMasks
-from vision3d.rendering.renderer import Renderer
 from vision3d.scene.gaussian_scene import GaussianScene
 from vlm_bridge.runs.run_record import to_json_value
 
@@ -35,7 +34,6 @@ def train_laga(
     config: TrainLagaConfig = TrainLagaConfig(),
     encoder_name: str = "embedded",
     looks: Looks | None = None,
-    renderer: Renderer | None = None,
     progress: bool = False,
 ) -> LagaScene:
     """The scene with its objects and their descriptors.
@@ -51,7 +49,6 @@ def train_laga(
         config: engine and settings.
         encoder_name: how the encoder of the features was asked for; kept for later queries.
         looks: the photos of the masks' views and the encoder of the features.
-        renderer: None takes the one that fits the scene's device.
         progress: show progress bars.
 
     Raises:
@@ -60,13 +57,11 @@ def train_laga(
     """
     if config.engine == "lift":
         objects = lift_objects(
-            scene, cameras, masks, features, config=config.lift, with_whole=looks is not None, renderer=renderer,
+            scene, cameras, masks, features, config=config.lift, with_whole=looks is not None,
             progress=progress,
         )  # fmt: skip
     else:
-        objects = train_objects(
-            scene, cameras, masks, features, config=config.trained, renderer=renderer, progress=progress
-        )
+        objects = train_objects(scene, cameras, masks, features, config=config.trained, progress=progress)
     descriptors = describe_objects(
         features,
         objects.mask_object,
@@ -87,9 +82,7 @@ def train_laga(
     if looks is None:
         return laga
     seen = cameras.select(masks.view_names)
-    return describe_by_looks(
-        laga, seen, looks, crops=config.crops, descriptors=config.descriptors, renderer=renderer, progress=progress
-    )
+    return describe_by_looks(laga, seen, looks, crops=config.crops, descriptors=config.descriptors, progress=progress)
 
 
 def mask_pixels(masks: ViewMasks, features: MaskFeatures) -> Int[Tensor, " mask"]:

@@ -32,12 +32,12 @@ class ImageTextEncoder(Protocol):
 
     @property
     def cosine_gate(self) -> float:
-        """Cosine below which a picture and a phrase have nothing to do with each other, for this encoder."""
+        """Cosine below which a picture and a phrase have nothing to do with each other."""
         ...
 
     @property
     def found_relevances(self) -> tuple[float, float]:
-        """Weighted relevance from which a phrase is found, and from which it is at least uncertain, for this encoder."""
+        """Weighted relevance from which a phrase is found, and from which it is at least uncertain."""
         ...
 
     def encode_images(self, images: Float[Tensor, "image 3 size size"]) -> Float[Tensor, "image dim"]:

@@ -25,7 +25,7 @@ from vision3d.language.word_tokenizer import WordTokenizer
 _COSINE_GATE = 0.23
 """Measured by LaGa for OpenCLIP ViT-B-16 (laion2b_s34b_b88k); models whose own gate was measured state it."""
 _FOUND_RELEVANCES = (0.4, 0.25)
-"""LERF's 0.5, where a phrase beats every canonical one, times a usual weight of 0.8; and half of 0.5. Not calibrated."""
+"""LERF's 0.5, where a phrase beats every canonical one, times a usual weight of 0.8; and less. Not calibrated."""
 
 
 class OpenClipEncoder:

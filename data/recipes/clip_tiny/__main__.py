@@ -97,8 +97,8 @@ def main() -> None:
     table, facts = phrase_table(paths)
     LOG.info("%d scenes, %d phrases, %d facts", len(paths), len(table.texts), len(facts))
     crops = kept_crops(
-        asked.scenes / "crops.safetensors", paths[: -asked.held_out], facts, size=IMAGE_SIZE, proposer=ContourProposer(),
-        processes=asked.threads,
+        asked.scenes / "crops.safetensors", paths[: -asked.held_out], facts, size=IMAGE_SIZE,
+        proposer=ContourProposer(), processes=asked.threads,
     )  # fmt: skip
     held_out = cut_crops(paths[-asked.held_out :], facts, size=IMAGE_SIZE, every_view=2)
     words = vocabulary(table)

@@ -1,6 +1,6 @@
 """Pictures printed on covers, boxes, frames and cartons: what each figure shows, and how it is drawn.
 
-No two prints of a figure are alike: it is mirrored, stretched, tilted, moved and tinted a little, on a ground of its own.
+No two prints of a figure are alike: it is mirrored, stretched, tilted, moved and tinted a bit, on a ground of its own.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from data.recipes.tabletop.printed_faces import Page
 from data.recipes.household.palette import blended
+from data.recipes.tabletop.printed_faces import Page
 from data.recipes.tabletop.textures import Colour, Picture
 
 Rng = np.random.Generator
@@ -44,7 +44,9 @@ class _VariedPage(Page):
     def _tinted(self, colour: Colour) -> Colour:
         if self.steady:
             return colour
-        red, green, blue = (int(np.clip(value + shift, 0, 255)) for value, shift in zip(colour, self._tint, strict=True))
+        red, green, blue = (
+            int(np.clip(value + shift, 0, 255)) for value, shift in zip(colour, self._tint, strict=True)
+        )
         return red, green, blue
 
     def polygon(self, points: Sequence[Sequence[float]], colour: Colour) -> None:
@@ -76,15 +78,20 @@ def _draw_backdrop(page: Page, ground: Colour, rng: Rng) -> None:
             ends = [(0.5 + 1.2 * float(np.cos(angle)), 0.5 + 1.2 * float(np.sin(angle))) for angle in (a, b)]
             page.polygon([(0.5, 0.5), *ends], other)
     elif kind == "stripes":
-        for row in range(count):
-            low, high = row / count, (row + 0.5) / count
-            page.polygon([(0, low), (1, low), (1, high), (0, high)], other)
-    elif kind == "dots":
+        for low in np.arange(count) / count:
+            page.polygon([(0, low), (1, low), (1, low + 0.5 / count), (0, low + 0.5 / count)], other)
+    elif kind != "plain":
+        _draw_marks(page, kind, count, other, rng)
+
+
+def _draw_marks(page: Page, kind: str, count: int, colour: Colour, rng: Rng) -> None:
+    """Dots or waves."""
+    if kind == "dots":
         for x, y, radius in rng.uniform((0, 0, 0.01), (1, 1, 0.045), (3 * count, 3)):
-            page.disc((float(x), float(y)), float(radius), other)
-    elif kind == "waves":
+            page.disc((float(x), float(y)), float(radius), colour)
+    else:
         for row in range(count):
-            page.line(_wave((row + 0.5) / count, 0.012), other, 0.02)
+            page.line(_wave((row + 0.5) / count, 0.012), colour, 0.02)
 
 
 def _wave(start: float, height: float, count: int = 16) -> list[tuple[float, float]]:

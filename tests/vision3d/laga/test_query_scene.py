@@ -112,8 +112,8 @@ def test_the_level_on_which_the_phrase_is_most_relevant_is_taken(balls: BallScen
 def test_levels_and_fusions(
     balls: BallScene, laga: LagaScene, changes: dict[str, str | float], expected: list[int]
 ) -> None:
-    config = replace(_SHARP, **changes)
-    assert _chosen_balls(SceneQueries(laga, ColourWords(), config=config).text("red").chosen, balls) == expected
+    queries = SceneQueries(laga, ColourWords(), config=replace(_SHARP, **changes))
+    assert _chosen_balls(queries.text("red").chosen, balls) == expected
 
 
 def test_an_answer_is_found_uncertain_or_not_found(balls: BallScene, laga: LagaScene) -> None:
@@ -347,7 +347,8 @@ def test_fused_scores_by_hand(laga: LagaScene) -> None:
     cases = {
         "mean": [0.5, 0.25, 0.1, 0.0],  # what lies below 0, or in no object, counts as 0
         "max": [0.6, 0.4, 0.2, 0.0],
-        "best": [0.6, 0.1, 0.0, 0.0],
+        "best": [0.6, 0.1, 0.0, 0.0],  # object 5 shares half of its Gaussians with the better object 0, 6 shares none:
+        "disjoint": [0.6, 0.1, 0.2, 0.0],
     }
     for fusion, expected in cases.items():
         found = fused_scores(small, weighted, QueryConfig(fusion=fusion))
