@@ -1,7 +1,7 @@
 """From where on a phrase is found: `python -m benchmarks.calibrate_encoder [--write]`.
 
-Asks every phrase of scenes that are neither in the encoder's training nor in the benchmark of queries, with the masks of
-the embedded proposer and with the true ones, and compares the relevance of what is there with that of what is not.
+Asks every phrase of scenes neither in the training of the encoder nor in the benchmark of queries, with the embedded
+proposer's masks and with the true ones, and compares the relevance of what is there with that of what is not.
 `--write` puts the two thresholds into the configuration of the embedded encoder and renews the manifest.
 """
 
@@ -55,7 +55,7 @@ def relevances(name: str, source: str, encoder: ImageTextEncoder) -> Relevances:
 
 
 def thresholds(measured: list[Relevances]) -> tuple[float, float]:
-    """Found: above 99 % of what is absent. Uncertain: where as many present phrases are refused as absent ones are not."""
+    """Found: above 99 % of what is absent. Uncertain: where equal shares of both kinds are decided wrongly."""
     present, absent = (np.concatenate([getattr(one, side) for one in measured]) for side in ("present", "absent"))
     candidates = np.unique(np.concatenate([present, absent]))
     wrong = [abs((present < at).mean() - (absent >= at).mean()) for at in candidates]

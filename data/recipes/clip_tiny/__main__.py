@@ -1,8 +1,12 @@
 """Makes data/clip_tiny again: `python -m data.recipes.clip_tiny SCENES`, with scenes of the household's training views.
 
 python -m data.recipes.household.training_views SCENES --first 0 --count 240
-python -m data.recipes.household.training_views SCENES --first 1000 --count 520 --views 5
+python -m data.recipes.household.training_views SCENES --first 2000 --count 195 --views 5
 python -m data.recipes.clip_tiny SCENES --minutes 90
+python -m benchmarks.calibrate_encoder --write
+
+`--start-from data/clip_tiny/open_clip_model.safetensors` goes on from the weights of an earlier run, as for those that
+are shipped; a checkpoint beside the scenes lets an interrupted run go on.
 """
 
 from __future__ import annotations
