@@ -24,6 +24,7 @@ from torch import Tensor
 from benchmarks.language_queries import Prepared, features_of, masks_of, prepare
 from vision3d.cameras.camera_batch import CameraBatch
 from vision3d.laga.laga_scene import LagaScene, laga_path_of, save_laga_scene
+from vision3d.laga.object_looks import Looks, describe_by_looks
 from vision3d.laga.query_scene import SceneQueries
 from vision3d.laga.train_config import ENGINES, TrainLagaConfig
 from vision3d.laga.train_laga import train_laga
@@ -105,12 +106,17 @@ def _embedded() -> tuple[Prepared, LagaScene]:
     features = features_of(prepared, masks, encoder)
     cameras = prepared.photos.cameras
     print(f"{len(prepared.scene)} Gaussians, {len(masks.view_names)} views, {len(features)} masks on 3 levels")
-    print("| engine | seconds | objects | file MB | query with mask, ms | peak RSS so far, GB |")
-    print("|---|---|---|---|---|---|")
+    print("| engine | seconds | looks, s | objects | file MB | query with mask, ms | peak RSS so far, GB |")
+    print("|---|---|---|---|---|---|---|")
+    rows = [cameras.names.index(view) for view in masks.view_names]
+    looks = Looks(images=prepared.photos.images[rows], encoder=encoder)
     made: list[LagaScene] = []
     for engine in ENGINES:
         config = TrainLagaConfig(engine=engine)  # type: ignore[arg-type]
         seconds, laga = seconds_of(lambda c=config: train_laga(prepared.scene, cameras, masks, features, config=c))
+        described, laga = seconds_of(
+            lambda one=laga: describe_by_looks(one, cameras.select(masks.view_names), looks)  # type: ignore[misc]
+        )
         queries = SceneQueries(laga, encoder)
         queries.masks(queries.text("red mug"), cameras.select(cameras.names[:1]))
         started = time.perf_counter()
@@ -121,6 +127,7 @@ def _embedded() -> tuple[Prepared, LagaScene]:
         row = (
             engine,
             f"{seconds:.1f}",
+            f"{described:.1f}",
             laga.object_count,
             f"{_megabytes(laga):.2f}",
             f"{1000 * query:.0f}",
