@@ -24,7 +24,7 @@ from vision3d.language.catalogue import load_encoder
 from vision3d.language.image_text_encoder import ImageTextEncoder
 from vlm_bridge.assets import asset_path, write_manifest_entry
 
-_SCENES = ("910001", "910002")
+_SCENES = ("910001",)
 _MASKS = ("contours", "truth")
 _ASSET = "clip_tiny"
 
