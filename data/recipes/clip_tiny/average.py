@@ -1,6 +1,6 @@
 """Half way between two encoders, the weights of one training and of another that went on from them.
 
-`python -m data.recipes.clip_tiny.average OLD NEW CROPS`: an average along the line between a model and its own fine-tuning
+`python -m data.recipes.clip_tiny.average OLD NEW CROPS`: the average of a model and its own fine-tuning
 keeps what either does well (Wortsman et al., CVPR 2022). Statistics of normalisations are taken anew from crops.
 """
 
