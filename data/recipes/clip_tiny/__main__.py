@@ -5,9 +5,8 @@ python -m data.recipes.household.training_views SCENES --first 2000 --count 195 
 python -m data.recipes.clip_tiny SCENES --minutes 90
 python -m benchmarks.calibrate_encoder --write
 
-`--start-from data/clip_tiny/open_clip_model.safetensors` goes on from the weights of an earlier run, as for those that
-are shipped, which were then averaged with where they came from (`average`); a checkpoint beside the scenes lets an
-interrupted run go on.
+`--start-from data/clip_tiny/open_clip_model.safetensors` goes on from the weights of an earlier run, such as those that
+are shipped; a checkpoint beside the scenes lets an interrupted run go on.
 """
 
 from __future__ import annotations
