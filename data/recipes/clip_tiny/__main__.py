@@ -2,7 +2,9 @@
 
 python -m data.recipes.household.training_views SCENES --first 0 --count 240
 python -m data.recipes.household.training_views SCENES --first 2000 --count 195 --views 5
-python -m data.recipes.clip_tiny SCENES --minutes 90
+python -m data.recipes.household.training_views MORE --first 3000 --count 100 --views 6
+python -m data.recipes.household.training_views MORE --first 4000 --count 260 --views 6 --kinds book box carton frame
+python -m data.recipes.clip_tiny SCENES --also MORE --minutes 90
 python -m benchmarks.calibrate_encoder --write
 
 `--start-from data/clip_tiny/open_clip_model.safetensors` goes on from the weights of an earlier run, such as those that
@@ -83,25 +85,33 @@ def accuracy(trained: Trained, tokenize: WordTokenizer, crops: CropSet, table: P
     }
 
 
+def scene_files(folder: Path) -> list[Path]:
+    """The rendered scenes in a folder, by seed."""
+    return sorted(folder.glob("scene_*[0-9].npz"))
+
+
 def main() -> None:
     """Train and write the asset."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenes", type=Path)
+    parser.add_argument("--also", type=Path, nargs="*", default=[], help="folders of scenes to train on, none held out")
     parser.add_argument("--minutes", type=float, default=40.0)
     parser.add_argument("--checkpoint", type=Path, default=None)
     parser.add_argument("--held-out", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--start-from", type=Path, default=None, help="weights of an earlier asset")
     parser.add_argument("--learning-rate", type=float, default=1.5e-3)
+    parser.add_argument("--target", type=Path, default=_TARGET, help="folder to write the asset to")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(asked.threads)
     torch.manual_seed(0)
-    paths = sorted(asked.scenes.glob("scene_*[0-9].npz"))
-    table, facts = phrase_table(paths)
-    LOG.info("%d scenes, %d phrases, %d facts", len(paths), len(table.texts), len(facts))
+    paths = scene_files(asked.scenes)
+    training = [*paths[: -asked.held_out], *(path for folder in asked.also for path in scene_files(folder))]
+    table, facts = phrase_table([*training, *paths[-asked.held_out :]])
+    LOG.info("%d scenes, %d phrases, %d facts", len(training), len(table.texts), len(facts))
     crops = kept_crops(
-        asked.scenes / "crops.safetensors", paths[: -asked.held_out], facts, size=IMAGE_SIZE,
+        asked.scenes / "crops.safetensors", training, facts, size=IMAGE_SIZE,
         proposer=ContourProposer(), processes=asked.threads,
     )  # fmt: skip
     held_out = cut_crops(paths[-asked.held_out :], facts, size=IMAGE_SIZE, every_view=2)
@@ -123,7 +133,7 @@ def main() -> None:
     train(trained, tokenize, crops, table, plan, checkpoint, LOG.info)
     scores = accuracy(trained, tokenize, held_out, table)
     LOG.info("held out: %s", scores)
-    write_asset(trained, config, words, scores, _TARGET)
+    write_asset(trained, config, words, scores, asked.target)
 
 
 def write_asset(trained: Trained, config: dict, words: tuple[str, ...], scores: dict[str, float], target: Path) -> None:

@@ -2,18 +2,21 @@
 
 `python -m data.recipes.household.training_views FOLDER --first 0 --count 150` writes one .npz file per scene; scenes
 that are there already are kept, so an interrupted run goes on. Few views of many scenes teach more than many of few.
+`--kinds book box carton frame` fills scenes with these alone: printed figures are rare among all other things.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from data.recipes.household.catalogue import KINDS
 from data.recipes.household.random_scene import HouseholdScene, piece_of_parts, random_scene
 from data.recipes.tabletop.render import LitScene, cast, light_scene
 from data.recipes.tabletop.scene import TABLE_HEIGHT_M
@@ -68,10 +71,10 @@ def scene_facts(scene: HouseholdScene) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def make_scene(seed: int, views: int = _VIEWS) -> dict[str, np.ndarray]:
-    """One training scene, rendered."""
+def make_scene(seed: int, views: int = _VIEWS, kinds: Sequence[str] = tuple(KINDS)) -> dict[str, np.ndarray]:
+    """One training scene, rendered, with things of these kinds."""
     rng = np.random.default_rng([seed, 7])
-    scene = random_scene(seed, count=int(rng.integers(12, 20)))
+    scene = random_scene(seed, count=int(rng.integers(12, 20)), kinds=kinds)
     lit = light_scene(*scene.parts(), light_samples=_LIGHT_SAMPLES, sky_samples=_SKY_SAMPLES)
     arrays = photograph_scene(scene, lit, training_cameras(rng, views))
     return {**arrays, "facts": np.frombuffer(json.dumps(scene_facts(scene)).encode(), np.uint8)}
@@ -84,13 +87,14 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=150)
     parser.add_argument("--views", type=int, default=_VIEWS)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     for seed in tqdm(range(asked.first, asked.first + asked.count), mininterval=30):
         path = asked.folder / f"scene_{seed:06d}.npz"
         if not path.exists():
             partial = path.with_suffix(".part.npz")
-            np.savez(partial, **make_scene(seed, asked.views))
+            np.savez(partial, **make_scene(seed, asked.views, asked.kinds))
             partial.rename(path)
 
 
