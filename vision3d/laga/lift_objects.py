@@ -19,8 +19,9 @@ from torch import Tensor
 
 from vision3d.cameras.camera_batch import CameraBatch
 from vision3d.laga.co_membership import co_membership, joined, masks_of_clusters
+from vision3d.laga.gaussian_owner import gaussian_owner
 from vision3d.laga.mask_contributions import MaskContributions, contributions_of_masks
-from vision3d.laga.mask_graph import MaskGraphConfig, dominant_rows, group_masks, object_weights
+from vision3d.laga.mask_graph import MaskGraphConfig, group_masks
 from vision3d.laga.scene_objects import SceneObjects
 from vision3d.laga.superpoints import superpoints
 from vision3d.language.mask_features import MaskFeatures
@@ -156,36 +157,3 @@ def _joined_superpoints(
     number = np.full(int(cluster.max(initial=-1)) + 2, -1)
     number[names[sizes >= config.minimum_masks]] = np.arange((sizes >= config.minimum_masks).sum())
     return number[group], number[cluster[parts]]
-
-
-def gaussian_owner(
-    contributions: MaskContributions,
-    own: Int[ndarray, " mask"],
-    group: Int[ndarray, " mask"],
-    fallback: Int[ndarray, " gaussian"] | None = None,
-    *,
-    minimum_peak: float = 0.0,
-) -> Int[ndarray, " gaussian"]:
-    """Object of one level that holds most of each Gaussian; -1 where more of it lies in no mask, or it is never seen.
-
-    Args:
-        contributions: of all masks.
-        own: rows of the level's masks.
-        group: object of each of them, -1 = none.
-        fallback: object of Gaussians that no mask of an object shows; None = none.
-        minimum_peak: Gaussians that are never plainer than this belong nowhere.
-    """
-    rows = csr_array(contributions.masks[own])
-    count = int(group.max(initial=-1)) + 1
-    weights = object_weights(rows, group, count)
-    owner = dominant_rows(weights)
-    total = np.asarray(contributions.views.sum(axis=0)).ravel()
-    masked = np.asarray(rows.sum(axis=0)).ravel()
-    best = np.zeros(len(owner))
-    if count:
-        best = weights.max(axis=0).toarray().ravel()
-    if fallback is not None:
-        owner = np.where((best <= 0) & (masked > 0.5 * total), fallback, owner)
-        best = np.where(best > 0, best, masked)
-    # what lies in no mask of this level competes like an object
-    return np.where((best > total - masked) & (contributions.peak >= minimum_peak), owner, -1)

@@ -39,7 +39,7 @@ def train_laga(
     """The scene with its objects and their descriptors.
 
     Objects are described by the masks that were grouped, as LaGa does, or, given `looks`, by what each of them looks
-    like in the photos; then the lift engine adds the level `xl`.
+    like in the photos; then there is one more level, `xl`.
 
     Args:
         scene: fitted Gaussians; they are not changed.
@@ -61,7 +61,9 @@ def train_laga(
             progress=progress,
         )  # fmt: skip
     else:
-        objects = train_objects(scene, cameras, masks, features, config=config.trained, progress=progress)
+        objects = train_objects(
+            scene, cameras, masks, features, config=config.trained, with_whole=looks is not None, progress=progress
+        )
     descriptors = describe_objects(
         features,
         objects.mask_object,

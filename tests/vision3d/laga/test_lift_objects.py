@@ -12,7 +12,8 @@ from scipy.sparse import csr_array
 
 from tests.vision3d.laga.ball_scene import OBJECT_COUNT, BallScene, make_ball_scene, masks_of, purity, table_of
 from tests.vision3d.laga.moved_world import moved_cameras, some_similarity, without_ties
-from vision3d.laga.lift_objects import LiftConfig, gaussian_owner, lift_objects
+from vision3d.laga.gaussian_owner import gaussian_owner
+from vision3d.laga.lift_objects import LiftConfig, lift_objects
 from vision3d.laga.mask_contributions import MaskContributions
 from vision3d.laga.mask_graph import MaskGraphConfig
 from vision3d.laga.scene_objects import SceneObjects

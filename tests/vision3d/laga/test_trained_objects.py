@@ -11,8 +11,8 @@ import torch
 from tests.vision3d.laga.ball_scene import OBJECT_COUNT, BallScene, make_ball_scene, masks_of, purity, table_of
 from vision3d.errors import InvalidInputError, UnknownViewError
 from vision3d.laga.affinity_config import AffinityConfig
-from vision3d.laga.group_prototypes import GroupingConfig
-from vision3d.laga.trained_objects import TrainedConfig, train_objects
+from vision3d.laga.group_prototypes import GroupingConfig, PrototypeGroups
+from vision3d.laga.trained_objects import TrainedConfig, train_objects, whole_objects
 from vision3d.language.mask_features import MaskFeatures
 
 _CONFIG = TrainedConfig(affinity=AffinityConfig(steps=250, pixels_per_step=1_024))
@@ -57,7 +57,8 @@ def test_levels_nest(balls: BallScene) -> None:
     assert objects.object_level.tolist() == [0] * 5 + [1] * 3
     assert purity(objects.gaussian_object[0], balls.gaussian_truth) >= 0.95
     merged = torch.tensor([0, 0, 1, 1, 2])[balls.gaussian_truth]
-    assert purity(objects.gaussian_object[1] - 5, merged) >= 0.95
+    coarsest = objects.gaussian_object[1]
+    assert purity(torch.where(coarsest >= 0, coarsest - 5, -1), merged) >= 0.95
 
 
 def test_same_seed_same_objects(balls: BallScene) -> None:
@@ -91,8 +92,58 @@ def test_what_lies_in_no_mask_belongs_nowhere_unless_asked_for(balls: BallScene)
     assert int(own[0]) == -1
     assert float((own[plane] == -1).float().mean()) >= 0.9
     assert float((own[1:][~plane[1:]] >= 0).float().mean()) >= 0.95
-    published = TrainedConfig(affinity=affinity, minimum_masked_share=0.0)
+    similar = TrainedConfig(affinity=affinity, assign_by="features")
+    own = train_objects(scene, balls.cameras, masks, table, config=similar).gaussian_object[0]
+    assert float((own[plane] == -1).float().mean()) >= 0.9
+    published = replace(similar, minimum_masked_share=0.0)
     assert int(train_objects(scene, balls.cameras, masks, table, config=published).gaussian_object.min()) >= 0
+
+
+def test_features_alone_give_the_true_objects_too(balls: BallScene) -> None:
+    masks = masks_of(balls.cameras, _noisy(balls.labels)[:, None])
+    published = replace(_CONFIG, assign_by="features")
+    objects = train_objects(balls.scene, balls.cameras, masks, table_of(masks), config=published)
+    assert len(objects) == OBJECT_COUNT
+    assert purity(objects.gaussian_object[0], balls.gaussian_truth) >= 0.95
+
+
+def test_objects_that_are_together_in_few_views_become_whole_on_one_more_level(balls: BallScene) -> None:
+    # both levels part balls 0 and 1, but for three of the twelve views, where the coarse masks hold both
+    joined = balls.labels.copy()
+    joined[:3][balls.labels[:3] == 1] = 0
+    masks = masks_of(balls.cameras, np.stack([balls.labels, joined], 1))
+    near, far = (
+        train_objects(
+            balls.scene, balls.cameras, masks, table_of(masks), with_whole=True,
+            config=replace(_CONFIG, whole_distance=distance),
+        )
+        for distance in (0.0, 2.0)
+    )  # fmt: skip
+    assert near.gaussian_object.shape[0] == 3
+    assert near.object_level.bincount().tolist() == [5, 5, 5], "at no distance nothing is joined"
+    assert far.object_level.bincount().tolist() == [5, 5, 1], "at the largest everything is"
+    parted, whole = near.gaussian_object[1], far.gaussian_object[2]
+    assert torch.equal(parted >= 0, whole >= 0), "a whole is made of the coarsest objects"
+    assert int(near.mask_object.max()) < 10, "and has no masks of its own"
+
+
+def test_wholes_follow_the_distance_of_the_centres() -> None:
+    centres = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0.8, 0.6, 0], [1, 0, 0]])
+    groups = PrototypeGroups(
+        mask_object=torch.tensor([0, 1, 2, 3]), centres=centres, object_level=torch.tensor([0, 1, 1, 1])
+    )
+    owner = torch.tensor([1, 2, 3, -1])
+    first, second, third, none = whole_objects(
+        owner, groups, level=1, config=TrainedConfig(whole_distance=0.3)
+    ).tolist()
+    assert second == third != first, "cosine 0.8 is near enough, 0 is not"
+    assert {first, second} == {4, 5}
+    assert none == -1
+
+
+def test_a_distance_that_means_nothing_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="whole_distance of 0 to 2, found 'masks' and 3"):
+        TrainedConfig(whole_distance=3.0)
 
 
 def test_a_table_without_masks_gives_no_objects(balls: BallScene) -> None:
