@@ -1,8 +1,8 @@
 """What a perfect choice of object would reach: `python -m benchmarks.object_ceiling [--scenes tabletop 900001 ...]`.
 
-For every thing of a scene the best object of any level, by mean IoU over the held-out views that show at least 30 of its
-pixels. No words are asked: this is the ceiling that `language_queries` could reach with the objects an engine makes, and
-the figure to look at when an engine is changed.
+For every thing of a scene the best object of any level, by mean IoU over the held-out views that show at least 30 of
+its pixels. No words are asked: this is the ceiling of `language_queries` with the objects an engine makes, and the
+figure to look at when an engine is changed.
 """
 
 from __future__ import annotations
