@@ -1,4 +1,4 @@
-"""The `vision3d` command: fit | masks | train | query | evaluate | render | convert | doctor | demo."""
+"""The `vision3d` command: fit | masks | train | query | evaluate | export | edit | view | render | convert | ..."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from vision3d.cli_export import EXPORT_JOBS, Edit, Export, View
 from vision3d.errors import Vision3DError
 from vision3d.evaluation.evaluate_config import EvaluateConfig
 from vision3d.laga.query_run_config import QueryRunConfig
@@ -137,7 +138,7 @@ class Demo:
     """Training steps."""
 
 
-Command = Fit | Masks | Train | Query | Evaluate | Render | Convert | Doctor | Demo
+Command = Fit | Masks | Train | Query | Evaluate | Export | Edit | View | Render | Convert | Doctor | Demo
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -175,6 +176,9 @@ def _parse(arguments: list[str] | None) -> Command:
         | Annotated[train, tyro.conf.subcommand("train")]
         | Query
         | Evaluate  # type: ignore[arg-type]
+        | Export
+        | Edit
+        | View
         | Render
         | Convert
         | Doctor
@@ -330,6 +334,7 @@ _JOBS: dict[type, Callable[[Any], int]] = {
     Convert: _convert,
     Doctor: _doctor,
     Demo: _demo,
+    **EXPORT_JOBS,
 }
 
 if __name__ == "__main__":
