@@ -22,7 +22,7 @@ from vision3d.laga.laga_scene import LagaScene
 from vision3d.laga.object_descriptors import DescriptorConfig, describe_objects
 from vision3d.language.crops import CropSettings
 from vision3d.language.image_text_encoder import ImageTextEncoder, check_same_encoder
-from vision3d.language.mask_features import MaskFeatures, encode_views
+from vision3d.language.mask_features import encode_views
 from vision3d.masks.view_masks import ViewMasks
 from vision3d.rendering.catalogue import choose_renderer
 from vision3d.rendering.render_views import splats_of
@@ -96,24 +96,22 @@ def describe_by_looks(
             f"Expected {len(cameras)} photos, found {len(looks.images)}. Pass one per camera, in their order."
         )
     masks = object_masks(laga, cameras, renderer=renderer, progress=progress)
-    seen = encode_views(looks.images, masks.labels, looks.encoder, crops, progress=progress)
-    owner, pixels = well_seen(seen, masks, object_count=laga.object_count)
-    found = describe_objects(seen, owner, object_count=laga.object_count, pixels=pixels, config=descriptors)
+    labels, pixels = well_seen(masks, object_count=laga.object_count)
+    seen = encode_views(looks.images, labels, looks.encoder, crops, progress=progress)
+    sizes = pixels[seen.view, seen.number]
+    found = describe_objects(seen, seen.number, object_count=laga.object_count, pixels=sizes, config=descriptors)
     return replace(laga, descriptors=found, facts=dict(laga.facts) | {"described_by": "looks"})
 
 
 def well_seen(
-    seen: MaskFeatures, masks: ViewMasks, *, object_count: int
-) -> tuple[Int[Tensor, " mask"], Int[Tensor, " mask"]]:
-    """Object of each look, -1 where too little of it is visible; and its pixels."""
-    pixels = torch.zeros(len(seen), dtype=torch.long)
-    for view in range(len(masks.view_names)):
-        for level in range(len(masks.level_names)):
-            own = (seen.view == view) & (seen.level == level)
-            labels = torch.from_numpy(masks.labels[view, level].astype("int64")).flatten()
-            pixels[own] = torch.bincount(labels[labels >= 0], minlength=object_count)[seen.number[own]]
-    best = torch.zeros(object_count, dtype=torch.long).scatter_reduce(0, seen.number, pixels, "amax")
-    return torch.where(pixels >= _VISIBLE_SHARE * best[seen.number], seen.number, -1), pixels
+    masks: ViewMasks, *, object_count: int
+) -> tuple[Int[np.ndarray, "view level height width"], Int[Tensor, "view object"]]:
+    """Label maps without objects of which their view shows too little, and the pixels of each object in every view."""
+    pixels = np.stack([np.bincount(labels[labels >= 0], minlength=object_count) for labels in masks.labels])
+    shown = pixels >= _VISIBLE_SHARE * pixels.max(0)
+    view = np.arange(len(pixels))[:, None, None, None]
+    labels = np.where((masks.labels >= 0) & shown[view, masks.labels], masks.labels, -1)
+    return labels, torch.from_numpy(pixels)
 
 
 def _owners_of_pixels(weights: BlendingWeights, owner: Int[np.ndarray, " gaussian"]) -> Int[np.ndarray, " pixel"]:
@@ -121,9 +119,18 @@ def _owners_of_pixels(weights: BlendingWeights, owner: Int[np.ndarray, " gaussia
     shape = (len(weights.row_offsets) - 1, len(owner))
     parts = (weights.weights.cpu().numpy(), weights.gaussians.cpu().numpy(), weights.row_offsets.cpu().numpy())
     painted = csr_array(parts, shape=shape) @ _membership(owner)
-    best = painted.argmax(axis=1)
-    strongest = csr_array(painted.max(axis=1)).toarray().ravel()
-    return np.where(strongest >= _PAINTED_SHARE, np.asarray(best).ravel(), -1)
+    painted.sort_indices()
+    owners = np.full(shape[0], -1)
+    filled = np.flatnonzero(np.diff(painted.indptr))
+    if not len(filled):
+        return owners
+    strongest = np.maximum.reduceat(painted.data, painted.indptr[filled])
+    lengths = np.diff(painted.indptr)[filled]
+    is_best = painted.data == np.repeat(strongest, lengths)
+    # of equal ones the object with the lowest number
+    best = np.minimum.reduceat(np.where(is_best, painted.indices, painted.shape[1]), painted.indptr[filled])
+    owners[filled] = np.where(strongest >= _PAINTED_SHARE, best, -1)
+    return owners
 
 
 def _membership(owner: Int[np.ndarray, " gaussian"]) -> csr_array:
