@@ -27,7 +27,7 @@ from vision3d.reconstruction.image_metrics import ssim
 from vision3d.reconstruction.initial_scene import focus_distance, initial_scene
 from vision3d.reconstruction.splat_parameters import Parameters, make_optimisers, parameters_of, scene_of
 from vision3d.rendering.catalogue import choose_renderer
-from vision3d.rendering.render_views import RenderedViews, render_views
+from vision3d.rendering.render_views import render_views
 from vision3d.rendering.renderer import RasterOptions, Renderer
 from vision3d.scene.bounds import scene_scale
 from vision3d.scene.gaussian_scene import GaussianScene
@@ -184,8 +184,8 @@ def _train_step(
     )
     if densifier.needs_means2d_gradient:
         rendered.projection.means2d.retain_grad()
-    loss, error = _loss(rendered, views, row, parameters, config, extent)
-    loss.backward()
+    colour, truth = _colour_and_truth(rendered.colour, views, row)
+    splat_loss(colour, truth, parameters, config, extent).backward()
     width, height = views.cameras.uniform_size
     at = DensifyStep(step=step, means_rate=means_rate, projection=rendered.projection, width=width, height=height)
     densifier.after_backward(parameters, optimisers, at)
@@ -193,22 +193,30 @@ def _train_step(
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
     densifier.after_step(parameters, optimisers, at)
-    return error
+    return float((colour - truth).detach().square().mean())
 
 
-def _loss(
-    rendered: RenderedViews, views: _TrainingViews, row: int, parameters: Parameters, config: FitConfig, extent: float
-) -> tuple[torch.Tensor, float]:
-    truth = views.images[row : row + 1].float() / 255.0
-    colour = rendered.colour
-    if views.valid is not None:
-        colour = torch.where(views.valid[row : row + 1, ..., None], colour, truth)
-    difference = colour - truth
-    loss = (1.0 - config.ssim_weight) * difference.abs().mean()
+def splat_loss(
+    colour: Float[Tensor, "view height width 3"],
+    truth: Float[Tensor, "view height width 3"],
+    parameters: Parameters,
+    config: FitConfig,
+    extent: float,
+) -> Float[Tensor, ""]:
+    """What a fit lowers: L1 and D-SSIM of the picture, and penalties on opacity and on size in units of `extent`."""
+    loss = (1.0 - config.ssim_weight) * (colour - truth).abs().mean()
     if config.ssim_weight > 0:
         loss = loss + config.ssim_weight * (1.0 - ssim(colour, truth))
     if config.opacity_penalty > 0:
         loss = loss + config.opacity_penalty * torch.sigmoid(parameters["opacities"]).mean()
     if config.scale_penalty > 0:
         loss = loss + config.scale_penalty / extent * torch.exp(parameters["scales"]).mean()
-    return loss, float(difference.detach().square().mean())
+    return loss
+
+
+def _colour_and_truth(colour: Tensor, views: _TrainingViews, row: int) -> tuple[Tensor, Tensor]:
+    """Picture and photo of a view, alike where the photo says nothing."""
+    truth = views.images[row : row + 1].float() / 255.0
+    if views.valid is not None:
+        colour = torch.where(views.valid[row : row + 1, ..., None], colour, truth)
+    return colour, truth
