@@ -1,6 +1,7 @@
 # Two commands do everything on a machine with Python 3.11, pip, git and make: `make demo` and `make test`.
 
 VENV := .venv
+NERFSTUDIO_VENV := .venv-nerfstudio
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 PYTHON ?= $(shell for name in python3.11 python3.12 python3; do \
@@ -13,9 +14,9 @@ export OMP_WAIT_POLICY ?= passive
 export HF_HUB_OFFLINE := 1
 export GRADIO_ANALYTICS_ENABLED := False
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo app test test-nerfstudio lint bench clean
 help:  ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed, and none was found. Install it, or call: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -27,11 +28,18 @@ $(STAMPS)/demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/test: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[vision3d,sam,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[vision3d,sam,apps,dev]'
+	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/demo $(STAMPS)/app
+
+$(STAMPS)/app: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[apps]'
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/demo
 
 demo: $(STAMPS)/demo  ## Set up, fit the embedded scene and write out/demo/index.html
 	$(BIN)/vision3d demo --output out/demo
+
+app: $(STAMPS)/app  ## Ask the embedded scene in the browser (fits it first where `make demo` has not); Ctrl+C ends it
+	$(BIN)/python -m apps.scene_explorer
 
 lint: $(STAMPS)/test  ## Run the gates: ruff, pyright, import-linter
 	$(BIN)/ruff check .
@@ -42,6 +50,18 @@ lint: $(STAMPS)/test  ## Run the gates: ruff, pyright, import-linter
 test: $(STAMPS)/test lint  ## Set up, run the gates and the tests
 	$(BIN)/python -m pytest
 
+# Nerfstudio is large and used by one room alone: it gets an environment of its own.
+$(NERFSTUDIO_VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed, and none was found. Install it, or call: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(NERFSTUDIO_VENV)
+
+$(NERFSTUDIO_VENV)/.stamp: $(NERFSTUDIO_VENV)/bin/python pyproject.toml constraints.txt
+	$(NERFSTUDIO_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[nerfstudio,dev]'
+	@touch $@
+
+test-nerfstudio: $(NERFSTUDIO_VENV)/.stamp  ## Set up nerfstudio in .venv-nerfstudio and test the plugin there
+	$(NERFSTUDIO_VENV)/bin/python -m pytest tests/vision3d/nerfstudio_plugin
+
 bench: $(STAMPS)/test  ## Print the benchmark tables (minutes)
 	$(BIN)/python -m benchmarks.renderer_accuracy
 	$(BIN)/python -m benchmarks.rasteriser_speed
@@ -49,4 +69,4 @@ bench: $(STAMPS)/test  ## Print the benchmark tables (minutes)
 	$(BIN)/python -m benchmarks.frozen_geometry
 
 clean:  ## Remove the environment, caches and results
-	rm -rf $(VENV) .numba_cache out .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(NERFSTUDIO_VENV) .numba_cache out .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

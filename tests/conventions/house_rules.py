@@ -113,8 +113,7 @@ def ungated_packages(root: Path) -> list[str]:
         "pyright": tool["pyright"]["include"],
         "importlinter": tool["importlinter"]["root_packages"],
         "pytest": tool["pytest"]["ini_options"]["testpaths"],
-        # The pages may stay in the checkout.
-        "the wheel": [*tool["hatch"]["build"]["targets"]["wheel"]["packages"], "apps"],
+        "the wheel": tool["hatch"]["build"]["targets"]["wheel"]["packages"],
     }
     packages = [name for name in PRODUCT if next(python_files(root, (name,)), None) is not None]
     missed = [(gate, name) for name in packages for gate, seen in gates.items() if name not in seen]

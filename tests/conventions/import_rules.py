@@ -26,7 +26,8 @@ DOORS: dict[str, tuple[str, ...]] = {
     "gradio": ("apps/*/page.py", "apps/launch.py"),
     "peft": ("vlm_bridge/adapters/*.py", "vlm_bridge/finetune/*.py", "vlm_bridge/rl/*.py", "vlm_bridge/rewards/*.py"),
     "trl": ("vlm_bridge/finetune/*.py", "vlm_bridge/rl/*.py", "vlm_bridge/rewards/*.py"),
-    "tyro": ("*/cli.py", "*_config.py"),
+    "tyro": ("*/cli.py", "*/cli_export.py", "*_config.py"),
+    "viser": ("vision3d/export/viewer.py", "vision3d/nerfstudio_plugin/*.py"),
 }
 """Library -> files of the product that may import it."""
 NARROW_DOORS = {"gsplat", "segment_anything"}

@@ -45,6 +45,8 @@ def test_import_linter_passes_the_house(copied: Path) -> None:
         ("vision3d/cameras/blender.py", "def f():\n    import vision3d.rendering.renderer", "Rooms of vision3d"),
         ("vision3d/scene/ply.py", "import vision3d.reconstruction.fit_gaussians", "Rooms of vision3d"),
         ("vlm_bridge/errors.py", "import vlm_bridge.assets", "Rooms of vlm_bridge"),
+        ("vision3d/demo.py", "import apps.scene_explorer.orbit", "Dependencies point one way"),
+        ("apps/scene_explorer/actions.py", "import apps.scene_explorer.page", "Files of apps.scene_explorer"),
     ],
 )
 def test_import_linter_finds_an_import_that_goes_up(copied: Path, file: str, line: str, contract: str) -> None:
