@@ -108,6 +108,8 @@ def well_seen(
 ) -> tuple[Int[np.ndarray, "view level height width"], Int[Tensor, "view object"]]:
     """Label maps without objects of which their view shows too little, and the pixels of each object in every view."""
     pixels = np.stack([np.bincount(labels[labels >= 0], minlength=object_count) for labels in masks.labels])
+    if not object_count:
+        return masks.labels, torch.from_numpy(pixels)
     shown = pixels >= _VISIBLE_SHARE * pixels.max(0)
     view = np.arange(len(pixels))[:, None, None, None]
     labels = np.where((masks.labels >= 0) & shown[view, masks.labels], masks.labels, -1)
@@ -118,7 +120,7 @@ def _owners_of_pixels(weights: BlendingWeights, owner: Int[np.ndarray, " gaussia
     """The object that paints most of each pixel, if that is enough; -1 = none."""
     shape = (len(weights.row_offsets) - 1, len(owner))
     parts = (weights.weights.cpu().numpy(), weights.gaussians.cpu().numpy(), weights.row_offsets.cpu().numpy())
-    painted = csr_array(parts, shape=shape) @ _membership(owner)
+    painted = csr_array(csr_array(parts, shape=shape) @ _membership(owner))
     painted.sort_indices()
     owners = np.full(shape[0], -1)
     filled = np.flatnonzero(np.diff(painted.indptr))

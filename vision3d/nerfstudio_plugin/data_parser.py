@@ -17,7 +17,7 @@ from nerfstudio.plugins.registry_dataparser import DataParserSpecification
 
 from vision3d.cameras.catalogue import read_posed_photos
 from vision3d.cameras.split_views import split_views
-from vision3d.nerfstudio_plugin.frames import VIEW_NAMES, nerfstudio_cameras
+from vision3d.nerfstudio_plugin.frames import VIEW_NAMES, applied_transform_of, nerfstudio_cameras
 from vision3d.scene.bounds import scene_scale
 
 
@@ -50,11 +50,15 @@ class Vision3dDataParser(DataParser):
         if posed.points is not None:
             metadata["points3D_xyz"] = posed.points.positions.float()
             metadata["points3D_rgb"] = posed.points.colours.float() * 255.0
+        original = torch.eye(4)[:3]
+        if posed.source == "transforms":
+            original = applied_transform_of(self.config.data).float()
         return DataparserOutputs(
             image_filenames=[posed.image_paths[row] for row in rows],
             cameras=nerfstudio_cameras(posed.cameras.select(names), posed.distortion[rows]),
             scene_box=SceneBox(aabb=torch.tensor([[-reach] * 3, [reach] * 3])),
             metadata=metadata,
+            dataparser_transform=original,  # where the data set's maker moved the world; nothing is moved here
         )
 
 

@@ -2,6 +2,10 @@
 
 nerfstudio keeps camera-to-world poses in OpenGL axes (x right, y up, z back), ours are world-to-camera in OpenCV axes.
 Both put pixel centres at +0.5.
+
+Three frames matter for splats that were made elsewhere. ns-process-data turns COLMAP's world before it writes
+transforms.json, and a data parser moves that file's world once more: original -> camera file -> training. nerfstudio's
+`dataparser_transform` leads from the original to training, `applied_transform` from the original to the camera file.
 """
 
 from __future__ import annotations
@@ -12,17 +16,25 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras, CameraType
-from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from nerfstudio.data.dataparsers.base_dataparser import DataParser, DataparserOutputs
+from nerfstudio.data.dataparsers.nerfstudio_dataparser import Nerfstudio
 from torch import Tensor
 
 from vision3d.cameras.camera_batch import CameraBatch
 from vision3d.cameras.posed_photos import PosedPhotos
-from vision3d.errors import InvalidInputError
+from vision3d.cameras.transforms_json import find_transforms, read_json
+from vision3d.errors import CameraFileError, InvalidInputError
 from vision3d.scene.gaussian_scene import GaussianScene
 from vision3d.scene.transforms import apply_similarity
 
 VIEW_NAMES = "view_names"
 """Entry in the metadata of `DataparserOutputs` that names the views; others are named by their photos."""
+MODELS_FOLDER = "nerfstudio_models"
+"""Where nerfstudio keeps the checkpoints of a run."""
+_OLD_COLMAP_FOLDER = "colmap/sparse/0"
+_OLD_APPLIED = [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, -1, 0]]
+"""What ns-process-data applied before it wrote so; nerfstudio knows such data sets by the folder."""
+_SAME = 1e-6
 
 
 def camera_batch_of(cameras: Cameras, names: Sequence[str]) -> CameraBatch:
@@ -95,16 +107,59 @@ def posed_photos_of(outputs: DataparserOutputs) -> PosedPhotos:
     )
 
 
-def in_training_frame(scene: GaussianScene, outputs: DataparserOutputs) -> GaussianScene:
-    """A scene in the frame of the camera file, moved as the data parser moved the cameras."""
-    if outputs.dataparser_scale == 1.0 and torch.equal(outputs.dataparser_transform.cpu(), torch.eye(4)[:3]):
+def applied_transform_of(data: Path) -> Float[Tensor, "3 4"]:
+    """The `applied_transform` of a transforms file, or of the one in a folder: original frame -> camera file.
+
+    Raises:
+        CameraFileError: it is no 3x4 matrix.
+    """
+    file = find_transforms(data)
+    found = read_json(file).get("applied_transform")
+    if found is None:
+        found = _OLD_APPLIED if (file.parent / _OLD_COLMAP_FOLDER).exists() else torch.eye(4)[:3].tolist()
+    try:
+        applied = torch.tensor(found, dtype=torch.float64)
+    except (TypeError, ValueError) as error:
+        raise CameraFileError(f"{file}: expected numbers in applied_transform, found: {error}. Repair it.") from error
+    if applied.shape != (3, 4):
+        raise CameraFileError(f"{file}: expected an applied_transform of 3x4, found {tuple(applied.shape)}. Repair it.")
+    return applied
+
+
+def camera_file_frame(parser: DataParser, outputs: DataparserOutputs) -> Float[Tensor, "3 4"]:
+    """Original frame -> camera file, for the data that `parser` has read."""
+    if VIEW_NAMES in outputs.metadata:
+        return outputs.dataparser_transform.double()  # ours moves nothing more
+    if isinstance(parser, Nerfstudio):
+        return applied_transform_of(parser.config.data)
+    return torch.eye(4, dtype=torch.float64)[:3]
+
+
+def in_training_frame(
+    scene: GaussianScene, outputs: DataparserOutputs, frame: Float[Tensor, "3 4"] | None = None
+) -> GaussianScene:
+    """A scene moved to where the data parser put the cameras.
+
+    Args:
+        scene: splats in the original frame, or in another one.
+        outputs: what the data parser read.
+        frame: original frame -> that of the splats; None where they lie in the original.
+    """
+    moved, known = torch.eye(4, dtype=torch.float64), torch.eye(4, dtype=torch.float64)
+    moved[:3] = outputs.dataparser_transform.cpu()
+    if frame is not None:
+        known[:3] = frame
+    transform, scale = moved @ torch.linalg.inv(known), float(outputs.dataparser_scale)
+    if scale == 1.0 and torch.allclose(transform, torch.eye(4).double(), atol=_SAME, rtol=0):
         return scene
-    return apply_similarity(scene, outputs.dataparser_transform.cpu(), float(outputs.dataparser_scale))
+    return apply_similarity(scene, transform[:3], scale)
 
 
 def nerfstudio_run_of(path: Path) -> Path | None:
-    """The nerfstudio run folder that a path is or lies in; None for a splat file from elsewhere."""
-    for folder in (path, path.parent.parent):
-        if (folder / "config.yml").is_file() and (folder / "nerfstudio_models").is_dir():
-            return folder
-    return None
+    """The nerfstudio run that a path means: its folder, its nerfstudio_models or a checkpoint there; else None."""
+    folder = path
+    if path.name == MODELS_FOLDER:
+        folder = path.parent
+    elif path.suffix == ".ckpt":
+        folder = path.parent.parent
+    return folder if (folder / "config.yml").is_file() and (folder / MODELS_FOLDER).is_dir() else None

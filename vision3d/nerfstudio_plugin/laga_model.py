@@ -26,7 +26,7 @@ from vision3d.nerfstudio_plugin.ask_panel import AskPanel
 from vision3d.nerfstudio_plugin.decomposition import Decomposition, DecompositionConfig, ScenePlace
 from vision3d.nerfstudio_plugin.frames import camera_batch_of, in_training_frame, nerfstudio_run_of
 from vision3d.nerfstudio_plugin.live_answers import LiveAnswers
-from vision3d.nerfstudio_plugin.photo_datamanager import OUTPUTS, POSED
+from vision3d.nerfstudio_plugin.photo_datamanager import FILE_FRAME, OUTPUTS, POSED
 from vision3d.nerfstudio_plugin.splatfacto_state import fill, rename_saved, to_splatfacto
 from vision3d.reconstruction.densification.catalogue import make_densifier
 from vision3d.reconstruction.densification.densifier import DensifyStep
@@ -236,9 +236,12 @@ class LagaModel(SplatfactoModel):
         """The splats to start from, in the frame of the cameras."""
         if self.config.start is None:
             return None
-        run = nerfstudio_run_of(self.config.start)
-        found = read_splats(self.config.start) if run is None else read_nerfstudio_run(run, undo_dataparser=True)
-        return in_training_frame(found, self.kwargs["metadata"][OUTPUTS])
+        start, metadata = self.config.start, self.kwargs["metadata"]
+        run = nerfstudio_run_of(start)
+        if run is None:
+            return in_training_frame(read_splats(start), metadata[OUTPUTS], metadata[FILE_FRAME])
+        found = read_nerfstudio_run(run, undo_dataparser=True, checkpoint=start if start.is_file() else None)
+        return in_training_frame(found, metadata[OUTPUTS])
 
     def _initial_scene(self) -> GaussianScene:
         fit, points = self.config.fit, None

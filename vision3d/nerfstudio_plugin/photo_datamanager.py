@@ -18,11 +18,12 @@ from nerfstudio.data.datamanagers.full_images_datamanager import FullImageDatama
 from vision3d.cameras.load_photos import load_photos
 from vision3d.cameras.posed_photos import Photos
 from vision3d.nerfstudio_plugin.data_parser import Vision3dDataParserConfig
-from vision3d.nerfstudio_plugin.frames import nerfstudio_cameras, posed_photos_of
+from vision3d.nerfstudio_plugin.frames import camera_file_frame, nerfstudio_cameras, posed_photos_of
 from vision3d.reconstruction.fit_gaussians import view_of_step
 
 POSED = "posed_photos"
 OUTPUTS = "dataparser_outputs"
+FILE_FRAME = "camera_file_frame"
 """Entries that the model finds in the metadata of the training data."""
 
 
@@ -48,6 +49,7 @@ class PhotoDatamanager(FullImageDatamanager):
         self.train_dataset.metadata |= {
             POSED: posed_photos_of(self.train_dataparser_outputs),
             OUTPUTS: self.train_dataparser_outputs,
+            FILE_FRAME: camera_file_frame(self.dataparser, self.train_dataparser_outputs),
         }
 
     @cached_property

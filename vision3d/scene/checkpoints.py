@@ -58,8 +58,10 @@ def read_checkpoint(path: str | Path) -> GaussianScene:
     )
 
 
-def read_nerfstudio_run(folder: str | Path, *, undo_dataparser: bool = False) -> GaussianScene:
-    """The Gaussians of the newest splatfacto checkpoint in a nerfstudio run folder.
+def read_nerfstudio_run(
+    folder: str | Path, *, undo_dataparser: bool = False, checkpoint: Path | None = None
+) -> GaussianScene:
+    """The Gaussians of a splatfacto checkpoint in a nerfstudio run folder.
 
     nerfstudio trains in a frame of its own: it turns, centres and scales the cameras, and writes the way there to
     `dataparser_transforms.json`. With `undo_dataparser` the scene is taken back to the frame of the camera file (that
@@ -68,12 +70,13 @@ def read_nerfstudio_run(folder: str | Path, *, undo_dataparser: bool = False) ->
     Args:
         folder: the run folder, which holds `config.yml` and `nerfstudio_models/`.
         undo_dataparser: True for the frame of the camera file, False for nerfstudio's training frame.
+        checkpoint: one checkpoint of the run; None takes the newest.
 
     Raises:
         SplatFileError: no run folder, no checkpoint, or no usable `dataparser_transforms.json` when it is needed.
     """
     run = Path(folder)
-    scene = read_checkpoint(newest_nerfstudio_checkpoint(run))
+    scene = read_checkpoint(checkpoint or newest_nerfstudio_checkpoint(run))
     if not undo_dataparser:
         return scene
     path = run / "dataparser_transforms.json"

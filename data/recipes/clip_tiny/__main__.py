@@ -1,10 +1,12 @@
 """Makes data/clip_tiny again: `python -m data.recipes.clip_tiny SCENES`, with scenes of the household's training views.
 
-python -m data.recipes.household.training_views SCENES --first 0 --count 240
+python -m data.recipes.household.training_views SCENES --first 0 --count 196 --views 5
 python -m data.recipes.household.training_views SCENES --first 2000 --count 195 --views 5
-python -m data.recipes.household.training_views MORE --first 3000 --count 100 --views 6
-python -m data.recipes.household.training_views MORE --first 4000 --count 260 --views 6 --kinds book box carton frame
-python -m data.recipes.clip_tiny SCENES --also MORE --minutes 90
+python -m data.recipes.household.training_views MORE --first 4000 --count 212 --views 6 --kinds book box carton frame
+python -m data.recipes.household.training_views MORE --first 5000 --count 79 --views 6 \
+    --kinds book box carton frame mug plate jar spoon
+python -m data.recipes.clip_tiny SCENES --also MORE --held-out 16 --minutes 85 --learning-rate 1e-3 \
+    --start-from data/clip_tiny/open_clip_model.safetensors
 python -m benchmarks.calibrate_encoder --write
 
 `--start-from data/clip_tiny/open_clip_model.safetensors` goes on from the weights of an earlier run, such as those that

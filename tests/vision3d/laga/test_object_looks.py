@@ -82,6 +82,18 @@ def test_views_that_show_little_of_an_object_do_not_describe_it() -> None:
     assert np.array_equal(kept, expected)
 
 
+def test_a_scene_without_objects_is_described_by_nothing(balls: BallScene) -> None:
+    laga = _truth(balls)
+    none = torch.zeros(0, dtype=torch.long)
+    empty = replace(
+        laga, gaussian_object=torch.full_like(laga.gaussian_object, -1), object_level=none, object_masks=none,
+        descriptors=replace(laga.descriptors, vectors=torch.zeros(0, 6), object=none, weights=torch.zeros(0)),
+    )  # fmt: skip
+    found = describe_by_looks(empty, balls.cameras, Looks(images=_photos(balls), encoder=ColourWords()))
+    assert (found.object_count, len(found.descriptors.vectors)) == (0, 0)
+    assert SceneQueries(found, ColourWords()).text("red").status == "not found"
+
+
 def test_words_find_objects_by_their_looks_whatever_vectors_their_masks_had(balls: BallScene) -> None:
     laga = _truth(balls)
     looks = Looks(images=_photos(balls), encoder=ColourWords())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from tests.vision3d.laga.ball_files import HELD_OUT, BallFiles, write_ball_files
 from tests.vision3d.laga.ball_scene import BallScene, make_ball_scene
 from tests.vision3d.laga.moved_world import moved_cameras, some_similarity, without_ties
 from vision3d.cameras.catalogue import read_posed_photos
-from vision3d.errors import InvalidInputError
+from vision3d.errors import CameraFileError, InvalidInputError
 from vision3d.nerfstudio_plugin.data_parser import Vision3dDataParserConfig
 from vision3d.nerfstudio_plugin.frames import (
+    applied_transform_of,
     camera_batch_of,
     in_training_frame,
     nerfstudio_cameras,
@@ -110,4 +112,27 @@ def test_a_run_folder_is_known_by_what_lies_in_it(tmp_path: Path) -> None:
     checkpoint.touch()
     assert nerfstudio_run_of(checkpoint) is None
     (tmp_path / "run/config.yml").touch()
-    assert nerfstudio_run_of(checkpoint) == nerfstudio_run_of(tmp_path / "run") == tmp_path / "run"
+    named = (tmp_path / "run", checkpoint.parent, checkpoint)
+    assert [nerfstudio_run_of(path) for path in named] == [tmp_path / "run"] * 3
+
+
+def test_splats_that_lie_in_a_run_folder_are_not_taken_for_its_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "nerfstudio_models").mkdir()
+    (tmp_path / "config.yml").touch()
+    assert nerfstudio_run_of(tmp_path / "scene.ply") is None
+    assert nerfstudio_run_of(tmp_path / "export/splat.ply") is None
+
+
+@pytest.mark.parametrize("found", [[[1, 0, 0], [0, 1, 0], [0, 0, 1]], "turned", [[1, "a"]]])
+def test_a_damaged_applied_transform_is_refused(tmp_path: Path, found: object) -> None:
+    (tmp_path / "transforms.json").write_text(json.dumps({"applied_transform": found}))
+    with pytest.raises(CameraFileError, match="applied_transform"):
+        applied_transform_of(tmp_path)
+
+
+def test_old_data_sets_are_known_by_their_colmap_folder(tmp_path: Path) -> None:
+    (tmp_path / "transforms.json").write_text("{}")
+    assert torch.equal(applied_transform_of(tmp_path), torch.eye(4).double()[:3])
+    (tmp_path / "colmap/sparse/0").mkdir(parents=True)
+    # as nerfstudio has it: x and y change places, z is turned round
+    assert applied_transform_of(tmp_path)[:, :3].tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, -1]]
