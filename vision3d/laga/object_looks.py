@@ -130,7 +130,7 @@ def _owners_of_pixels(weights: BlendingWeights, owner: Int[np.ndarray, " gaussia
     lengths = np.diff(painted.indptr)[filled]
     is_best = painted.data == np.repeat(strongest, lengths)
     # of equal ones the object with the lowest number
-    best = np.minimum.reduceat(np.where(is_best, painted.indices, painted.shape[1]), painted.indptr[filled])
+    best = np.minimum.reduceat(np.where(is_best, painted.indices, len(owner)), painted.indptr[filled])
     owners[filled] = np.where(strongest >= _PAINTED_SHARE, best, -1)
     return owners
 
