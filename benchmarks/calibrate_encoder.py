@@ -57,8 +57,8 @@ def relevances(name: str, source: str, encoder: ImageTextEncoder) -> Relevances:
 def thresholds(measured: list[Relevances]) -> tuple[float, float]:
     """From where on a phrase is found, and from where on it is uncertain.
 
-    Found: above 98 % of what is absent. Uncertain: so that 95 % of what is present is answered; present phrases are many,
-    so this quantile is steady, and how much of what is absent is refused is what the encoder is worth.
+    Found: above 98 % of what is absent. Uncertain: so that 95 % of what is present is answered; present phrases are
+    many, so this quantile is steady, and how much of what is absent is refused is what the encoder is worth.
     """
     present, absent = (np.concatenate([getattr(one, side) for one in measured]) for side in ("present", "absent"))
     uncertain = float(np.quantile(present, 0.05, method="lower"))
