@@ -31,6 +31,8 @@ from vision3d.rendering.renderer import RasterOptions, Renderer
 Status = Literal["found", "uncertain", "not found"]
 _CLICK_SHARES = (0.5, 0.3)
 """Share of a clicked pixel that an object has to paint to be found, and to be uncertain."""
+_NEARLY, _MOST = 0.95, 0.7
+"""A whole takes the place of its part from this share of its score on, if it holds this share of its Gaussians."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,9 +276,22 @@ def disjoint_scores(
 
 
 def best_level(laga: LagaScene, weighted: Float[Tensor, " object"]) -> int:
-    """Level of the object with the highest score, the finest one where several have it."""
+    """Level of the object with the highest score; of the finer ones where several have it.
+
+    A thing's telling side alone is as much to the point as the whole thing, so a part wins by a hair now and then. A
+    coarser level takes its place where the best object of that level has nearly its score and holds most of it.
+    """
     best = torch.zeros(len(laga.level_names)).scatter_reduce(0, laga.object_level, weighted, "amax")
-    return int(best.argmax())
+    level = int(best.argmax())
+    if not len(weighted) or best[level] <= 0:
+        return level
+    inside = laga.gaussian_object[level] == int(weighted.argmax())
+    for coarser in range(len(best) - 1, level, -1):
+        whole = int(torch.where(laga.object_level == coarser, weighted, -1.0).argmax())
+        held = (laga.gaussian_object[coarser][inside] == whole).float().mean()
+        if best[coarser] >= _NEARLY * best[level] and float(held) >= _MOST:
+            return coarser
+    return level
 
 
 def relative_scores(scores: Float[Tensor, " gaussian"], quantile: float) -> Float[Tensor, " gaussian"]:

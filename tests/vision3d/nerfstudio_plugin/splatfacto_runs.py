@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
-from nerfstudio.configs.method_configs import method_configs
-from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
-from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 
 from tests.vision3d.cameras.small_scenes import write_colmap_text
 from tests.vision3d.laga.ball_files import BallFiles
@@ -25,6 +23,11 @@ from vision3d.scene.gaussian_scene import GaussianScene
 from vision3d.scene.rotations import matrix_to_quat
 from vision3d.scene.selection import with_sh_degree
 from vision3d.scene.transforms import apply_similarity
+
+pytest.importorskip("nerfstudio", reason="nerfstudio is not installed: pip install 'vision3d-medseg[nerfstudio]'")
+from nerfstudio.configs.method_configs import method_configs
+from nerfstudio.data.dataparsers.base_dataparser import DataparserOutputs
+from nerfstudio.data.dataparsers.nerfstudio_dataparser import NerfstudioDataParserConfig
 
 STEP = 29_999
 APPLIED = torch.tensor([[1.0, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0]])
