@@ -18,3 +18,11 @@ class RunFolderError(VlmBridgeError):
 
 class InvalidInputError(VlmBridgeError, ValueError):
     """A value given by the caller is out of range or of a kind that cannot be stored."""
+
+
+class BackboneError(VlmBridgeError):
+    """A backbone cannot be loaded, converted or used as asked: weights, layout, device or precision."""
+
+
+class MissingExtraError(VlmBridgeError, ImportError):
+    """A package of an optional extra is not installed; the message names the line that installs it."""

@@ -1,0 +1,1 @@
+"""How a backbone answers: greedy and sampled with streaming, positional contrastive decoding, choices, [SEG] states."""

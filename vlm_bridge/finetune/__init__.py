@@ -1,0 +1,1 @@
+"""Supervised fine-tuning of a backbone in stages, on the trainer of transformers."""
