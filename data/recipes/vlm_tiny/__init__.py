@@ -1,0 +1,1 @@
+"""How the small embedded backbone is made: pictures with questions about them, a tokenizer, a training, a test."""
