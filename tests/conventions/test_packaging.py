@@ -17,7 +17,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-EXTRAS = {"vision3d", "sam", "view", "nerfstudio", "medseg", "train", "batch", "apps", "dev", "all"}
+EXTRAS = {"vlm", "vision3d", "sam", "view", "nerfstudio", "medseg", "train", "batch", "apps", "dev", "all"}
 
 
 @pytest.fixture(scope="module")

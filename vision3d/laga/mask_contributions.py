@@ -23,6 +23,7 @@ from vision3d.masks.view_masks import ViewMasks
 from vision3d.rendering.catalogue import choose_renderer
 from vision3d.rendering.render_views import splats_of
 from vision3d.rendering.renderer import BlendingWeights, RasterOptions, Renderer
+from vision3d.rendering.sparse_weights import group_weights
 from vision3d.scene.gaussian_scene import GaussianScene
 
 
@@ -70,13 +71,14 @@ def contributions_of_masks(
     bounds = np.searchsorted(table.view.numpy()[order], np.arange(len(masks.view_names) + 1))
     for view, name in enumerate(tqdm(masks.view_names, desc="contributions", disable=not progress)):
         blending = renderer.blending_weights(splats, cameras.select([name]), options=options)[0]
-        matrix = as_sparse(blending)
-        np.maximum.at(peak, matrix.indices, matrix.data)
+        np.maximum.at(peak, blending.gaussians.cpu().numpy(), blending.weights.cpu().numpy())
         own = order[bounds[view] : bounds[view + 1]]
-        pixels = _mask_pixels(masks.labels[view], table.level.numpy()[own], table.number.numpy()[own])
-        for kind, part in enumerate((matrix, _stronger(matrix, minimum_weight))):
-            rows[kind].append(csr_array(pixels @ part))
-            seen[kind].append(csr_array(part.sum(axis=0)[None, :]))
+        level, number = table.level.numpy()[own], table.number.numpy()[own]
+        for kind, part in enumerate(_rows_of_view(blending, masks.labels[view], level, number, minimum_weight)):
+            rows[kind].append(part)
+        everywhere = np.zeros(blending.height * blending.width, np.int64)
+        for kind, part in enumerate(group_weights(blending, everywhere, 1, minimum=minimum_weight)):
+            seen[kind].append(csr_array(part))
     back = np.empty(len(order), np.int64)
     back[order] = np.arange(len(order))
     every, strong = (csr_array(csr_array(vstack(part))[back]) for part in rows)
@@ -91,11 +93,24 @@ def as_sparse(blending: BlendingWeights) -> csr_array:
     return csr_array(tuple(tensor.detach().cpu().numpy() for tensor in arrays), shape=shape)
 
 
-def _stronger(matrix: csr_array, minimum_weight: float) -> csr_array:
-    kept = matrix.copy()
-    kept.data = np.where(matrix.data >= minimum_weight, matrix.data, 0).astype(np.float32)
-    kept.eliminate_zeros()
-    return kept
+def _rows_of_view(
+    blending: BlendingWeights, labels: ndarray, level: ndarray, number: ndarray, minimum_weight: float
+) -> tuple[csr_array, csr_array]:
+    """Rows of the listed masks of one view in the order of the list: by all weights, and by strong ones."""
+    parts: tuple[list[csr_array], list[csr_array]] = ([], [])
+    listed = [np.zeros(0, np.int64)]
+    for this in range(labels.shape[0]):
+        own = np.flatnonzero(level == this)
+        values = np.asarray(labels[this]).reshape(-1).astype(np.int64)
+        group_of = np.full(max(int(values.max(initial=-1)), int(number[own].max(initial=-1))) + 2, -1)
+        group_of[number[own]] = np.arange(len(own))
+        groups = group_of[values]  # value -1 reads the last entry, which stays -1
+        for kind, dense in enumerate(group_weights(blending, groups, len(own), minimum=minimum_weight)):
+            parts[kind].append(csr_array(dense))
+        listed.append(own)
+    back = np.argsort(np.concatenate(listed))
+    every, strong = (csr_array(csr_array(vstack(part))[back]) for part in parts)
+    return every, strong
 
 
 def check_mask_sizes(cameras: CameraBatch, masks: ViewMasks) -> None:
@@ -128,19 +143,3 @@ def check_table(masks: ViewMasks, table: MaskFeatures) -> None:
                 f"Expected masks of {name}s 0 to {count - 1}, found {int(rows.min())} to {int(rows.max())}. "
                 "Use the features that were made of these masks."
             )
-
-
-def _mask_pixels(labels: ndarray, level: ndarray, number: ndarray) -> csr_array:
-    """[mask pixel] ones where the pixel belongs to the mask, for the listed masks of one view."""
-    pixels = labels.shape[1] * labels.shape[2]
-    rows, columns = [], []
-    for this in range(labels.shape[0]):
-        own = np.flatnonzero(level == this)
-        values = np.asarray(labels[this]).reshape(-1).astype(np.int64)
-        row_of = np.full(max(int(values.max(initial=-1)), int(number[own].max(initial=-1))) + 2, -1)
-        row_of[number[own]] = own
-        row = row_of[values]  # value -1 reads the last entry, which stays -1
-        rows.append(row[row >= 0])
-        columns.append(np.flatnonzero(row >= 0))
-    places = (np.concatenate(rows), np.concatenate(columns))
-    return csr_array((np.ones(len(places[0]), np.float32), places), shape=(len(level), pixels))

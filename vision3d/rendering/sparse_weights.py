@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from vision3d.errors import InvalidInputError
 from vision3d.rendering.cpu_autograd import KERNEL_LOCK, as_array
-from vision3d.rendering.kernels import contributions
+from vision3d.rendering.kernels import contributions, grouping
 from vision3d.rendering.renderer import ALPHA_MAX, BlendingWeights, LabelWeights, Projection, TopContributors
 
 
@@ -140,6 +140,19 @@ def label_weights_from_sparse(
         known = label >= 0
         per_label.index_add_(0, gaussians[known] * label_count + label[known], matrix.weights[known])
     return LabelWeights(per_label=per_label.view(count, label_count), total=total, pixel_counts=pixel_counts)
+
+
+def group_weights(
+    matrix: BlendingWeights, groups: Int[np.ndarray, " pixel"], group_count: int, *, minimum: float
+) -> tuple[Float[np.ndarray, "group gaussian"], Float[np.ndarray, "group gaussian"]]:
+    """How much of each group of pixels every Gaussian painted: by all weights, and by those >= `minimum` alone.
+
+    `groups` numbers the pixels row by row, -1 = in no group. Weights are added in the order of the pixels.
+    """
+    every, strong = (np.zeros((group_count, matrix.gaussian_count), np.float32) for _ in range(2))
+    entries = (as_array(tensor.cpu()) for tensor in (matrix.row_offsets, matrix.gaussians, matrix.weights))
+    grouping.sum_by_group(groups.astype(np.int64), *entries, np.float32(minimum), every, strong)
+    return every, strong
 
 
 def top_contributors_from_sparse(matrices: Sequence[BlendingWeights], k: int) -> TopContributors:

@@ -1,0 +1,22 @@
+"""Sums of blending weights over groups of pixels, from the sparse matrix of a view."""
+
+from __future__ import annotations
+
+from numba import njit
+
+
+@njit(cache=True)
+def sum_by_group(groups, row_offsets, gaussians, weights, minimum, every, strong):
+    """Add each pixel's weights to every[group of the pixel, gaussian], those >= minimum to strong too; group -1: none.
+
+    One thread, pixels in order: the sums do not depend on the number of threads.
+    """
+    for pixel in range(groups.shape[0]):
+        group = groups[pixel]
+        if group < 0:
+            continue
+        for entry in range(row_offsets[pixel], row_offsets[pixel + 1]):
+            weight = weights[entry]
+            every[group, gaussians[entry]] += weight
+            if weight >= minimum:
+                strong[group, gaussians[entry]] += weight
