@@ -22,7 +22,7 @@ from data.recipes.vlm_tiny.asset import write_asset
 from data.recipes.vlm_tiny.batches import Writer
 from data.recipes.vlm_tiny.evaluate import exact_answers
 from data.recipes.vlm_tiny.exchange import Picture
-from data.recipes.vlm_tiny.household_pictures import household_picture, read_scene
+from data.recipes.vlm_tiny.household_pictures import close_up, household_picture, read_scene
 from data.recipes.vlm_tiny.medical_questions import medical_picture
 from data.recipes.vlm_tiny.medical_sets import MedicalItem, read_items
 from data.recipes.vlm_tiny.medical_volumes import read_volume_items
@@ -35,6 +35,7 @@ from vlm_bridge.prompts.special_tokens import SpecialTokens
 
 _TEXT_PICTURES = 6000
 _TEST_SEED = 900_001
+_TEST_SHAPES = 400
 
 
 def medical_items(shared: Path | None, *, held_out: bool) -> tuple[MedicalItem, ...]:
@@ -44,13 +45,15 @@ def medical_items(shared: Path | None, *, held_out: bool) -> tuple[MedicalItem, 
     return (*read_items(shared, held_out=held_out), *read_volume_items(shared, held_out=held_out))
 
 
-def test_pictures(shared: Path | None, scenes: list[Path], shapes: int = 400) -> list[Picture]:
+def held_out_pictures(shared: Path | None, scenes: list[Path]) -> list[Picture]:
     """Held-out pictures: shapes of a seed of their own, scenes and patients nobody learned from."""
     rng = np.random.default_rng(_TEST_SEED)
-    pictures = [shape_picture(rng) for _ in range(shapes)]
+    pictures = [shape_picture(rng) for _ in range(_TEST_SHAPES)]
     for path in scene_files(scenes, test=True):
         arrays, facts = read_scene(path)
-        pictures += [household_picture(arrays, facts, view, rng) for view in range(min(4, len(arrays["images"])))]
+        for view in range(min(4, len(arrays["images"]))):
+            near = close_up(arrays, facts, view, rng)
+            pictures += [household_picture(arrays, facts, view, rng), *([near] if near else [])]
     pictures += [medical_picture(item, rng, vary=False) for item in medical_items(shared, held_out=True)]
     return [picture for picture in pictures if picture.exchanges]
 
@@ -60,9 +63,7 @@ def tokenizer_of(work: Path, sources: Sources) -> Any:
     folder = work / "tokenizer"
     if not folder.exists():
         rng = np.random.default_rng(3)
-        texts = (
-            f"{one.question}\n{one.answer}" for _ in range(_TEXT_PICTURES) for one in sources.draw(rng).exchanges
-        )
+        texts = (f"{one.question}\n{one.answer}" for _ in range(_TEXT_PICTURES) for one in sources.draw(rng).exchanges)
         train_tokenizer(texts, SpecialTokens()).save_pretrained(folder)
     return PreTrainedTokenizerFast.from_pretrained(folder)
 
@@ -104,7 +105,7 @@ def main() -> None:
     batches = itertools.chain.from_iterable(itertools.repeat(loader))
     train(trained, iter(batches), config, asked.work / "checkpoint.safetensors", lambda line: print(line, flush=True))
     rng = np.random.default_rng(_TEST_SEED + 1)
-    scores = exact_answers(trained, test_pictures(asked.shared, asked.scenes), writer, rng)
+    scores = exact_answers(trained, held_out_pictures(asked.shared, asked.scenes), writer, rng)
     print("\n".join(f"{name}: {right}/{count} = {right / count:.3f}" for name, (right, count) in scores.items()))
     if asked.write:
         write_asset(trained.model, tokenizer)

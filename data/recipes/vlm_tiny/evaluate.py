@@ -1,7 +1,7 @@
 """How many questions of each kind are answered word for word as expected, on pictures nobody learned from.
 
-Greedy decoding says the expected answer exactly if at each of its places the likeliest token is the expected one, so one
-pass over question and expected answer tells; `benchmarks/backbone_answers.py` asks by generating instead.
+Greedy decoding says the expected answer exactly if at each of its places the likeliest token is the expected one, so
+one pass over question and expected answer tells; `benchmarks/backbone_answers.py` asks by generating instead.
 """
 
 from __future__ import annotations

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from data.recipes.household.catalogue import KINDS
 from data.recipes.household.palette import NAMED
 from data.recipes.vlm_tiny.exchange import SIDE, Exchange, Picture, Rng, one_of, place_words, with_article
+from data.recipes.vlm_tiny.requests import HOUSEHOLD, NO, WANTED, YES
 from data.recipes.vlm_tiny.shape_questions import number_words, plural
 from data.recipes.vlm_tiny.vocabulary import colour_number, what_number
 
@@ -51,9 +53,7 @@ def read_scene(path: Path) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]
         return arrays, json.loads(stored["facts"].tobytes())
 
 
-def household_picture(
-    arrays: dict[str, np.ndarray], facts: list[dict[str, Any]], view: int, rng: Rng
-) -> Picture:
+def household_picture(arrays: dict[str, np.ndarray], facts: list[dict[str, Any]], view: int, rng: Rng) -> Picture:
     """One photo of a scene, perhaps mirrored, with its questions."""
     image, ids = arrays["images"][view], arrays["ids"][view]
     if rng.random() < 0.5:
@@ -65,8 +65,7 @@ def household_picture(
         pixels = int(mask.sum())
         if not pixels:
             continue
-        named = [fact.removeprefix("colour:") for fact in one["facts"] if fact.startswith("colour:")]
-        name = named[0] if len(named) == 1 and named[0] in NAMED else ""
+        name = _colour(one)
         what[mask], colour[mask] = what_number(f"a {one['kind']}"), colour_number(name) if name else -1
         if pixels < _SEEN_PIXELS:
             if pixels >= _GLIMPSED_PIXELS:
@@ -95,7 +94,86 @@ def _exchanges(seen: list[Seen], glimpsed: set[str], rng: Rng) -> list[Exchange]
     listed = ordered[0] if len(ordered) == 1 else ", ".join(ordered[:-1]) + " and " + ordered[-1]
     asked = ("What do you see?", "Describe the picture.", "What is in the picture, from left to right?")
     exchanges.append(Exchange(kind="description", question=one_of(rng, asked), answer=f"From left to right: {listed}."))
+    return [*exchanges, *_requests(kinds, glimpsed, rng)]
+
+
+def _requests(kinds: Counter[str], glimpsed: set[str], rng: Rng) -> list[Exchange]:
+    """Requests that one kind of the picture meets, and one that nothing meets."""
+    met, unmet = [], []
+    for request, wanted in HOUSEHOLD.items():
+        here = [kind for kind in wanted if kind in kinds]
+        if len(here) == 1:
+            met.append((request, here[0]))
+        elif not here and not set(wanted) & glimpsed:
+            unmet.append(request)
+    exchanges = []
+    for number in rng.permutation(len(met))[:2]:
+        request, kind = met[int(number)]
+        name = kind if kinds[kind] == 1 else plural(kind)
+        be = "is" if kinds[kind] == 1 else "are"
+        exchanges.append(Exchange(kind="request", question=request, answer=f"That {be} the <p>{name}</p> [SEG]."))
+    if unmet:
+        answer = "There is nothing for that in the picture."
+        exchanges.append(Exchange(kind="request", question=one_of(rng, unmet), answer=answer))
     return exchanges
+
+
+def close_up(
+    arrays: dict[str, np.ndarray], facts: list[dict[str, Any]], view: int, rng: Rng
+) -> Picture | None:  # fmt: skip
+    """A thing that is seen well, cut out with some of what is around it; None where there is none."""
+    ids = arrays["ids"][view]
+    large = [one for one in facts if int((ids == one["number"]).sum()) > 2 * _SEEN_PIXELS]
+    if not large:
+        return None
+    one = large[int(rng.integers(len(large)))]
+    rows, columns = np.nonzero(ids == one["number"])
+    half = max(np.ptp(rows), np.ptp(columns)) / 2 * rng.uniform(1.1, 1.8)
+    middle = (
+        np.array([(columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2])
+        + rng.uniform(-0.1, 0.1, 2) * half
+    )
+    scale = SIDE / 2 / half
+    matrix = np.array([[scale, 0, SIDE / 2 - scale * middle[0]], [0, scale, SIDE / 2 - scale * middle[1]]])
+    if rng.random() < 0.5:
+        matrix = np.array([[-1, 0, SIDE - 1], [0, 1, 0]]) @ np.vstack([matrix, [0, 0, 1]])
+    image = cv2.warpAffine(
+        arrays["images"][view], matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    cut = cv2.warpAffine(ids, matrix, (SIDE, SIDE), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    what, colour = np.zeros(cut.shape, np.int16), np.zeros(cut.shape, np.int16)
+    for other in facts:
+        name = _colour(other)
+        mask = cut == other["number"]
+        what[mask], colour[mask] = what_number(f"a {other['kind']}"), colour_number(name) if name else -1
+    return Picture(image=image, what=what, colour=colour, exchanges=tuple(_of_close_up(one, rng)), source="close-up")
+
+
+def _of_close_up(one: dict[str, Any], rng: Rng) -> list[Exchange]:
+    kind, colour = one["kind"], _colour(one)
+    other = one_of(rng, [name for name in KINDS if name != kind])
+    exchanges = [
+        Exchange(
+            kind="name", question=one_of(rng, ("What is this?", "What is in the middle?", "Name the thing.")),
+            answer=f"This is {with_article(f'{colour} {kind}'.strip())}.",
+        ),
+        Exchange(kind="presence", question=f"Is this {with_article(kind)}?", answer=f"Yes, this is {with_article(kind)}."),
+        Exchange(kind="presence", question=f"Is this {with_article(other)}?", answer=f"No, this is no {other}."),
+    ]  # fmt: skip
+    if colour:
+        exchanges.append(Exchange(kind="colour", question="What colour is it?", answer=f"It is {colour}."))
+    met = [request for request, wanted in HOUSEHOLD.items() if kind in wanted]
+    unmet = [request for request, wanted in HOUSEHOLD.items() if kind not in wanted]
+    for request, answer in ((met, YES), (unmet, NO)):
+        if request:
+            exchanges.append(Exchange(kind="wanted", question=WANTED.format(one_of(rng, request)), answer=answer))
+    return exchanges
+
+
+def _colour(one: dict[str, Any]) -> str:
+    """The one colour of a thing, or an empty word."""
+    named = [fact.removeprefix("colour:") for fact in one["facts"] if fact.startswith("colour:")]
+    return named[0] if len(named) == 1 and named[0] in NAMED else ""
 
 
 def _presence(kinds: Counter[str], glimpsed: set[str], rng: Rng) -> list[Exchange]:

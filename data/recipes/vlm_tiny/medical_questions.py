@@ -6,6 +6,7 @@ import numpy as np
 
 from data.recipes.vlm_tiny.exchange import SIDE, Exchange, Picture, Rng, one_of, place_words, with_article
 from data.recipes.vlm_tiny.medical_sets import SETS, MedicalItem, varied, what_map
+from data.recipes.vlm_tiny.requests import MEDICAL
 
 SHORT = {"CT": "CT slice", "MRI": "MRI slice", "X-ray": "X-ray image", "ultrasound": "ultrasound image",
          "endoscopy": "endoscopy image", "histology": "histology image", "microscopy": "microscopy image",
@@ -69,6 +70,9 @@ def _visible(item: MedicalItem, masks: dict[str, np.ndarray], rng: Rng) -> list[
             exchanges.append(Exchange(kind="presence", question=one_of(rng, visible).format(asked), answer=yes))
             here = f"Here {be} the <p>{name}</p> [SEG]."
             exchanges.append(Exchange(kind="mask", question=one_of(rng, ask).format(f"the {name}"), answer=here))
+            for request in MEDICAL.get(name, ()):
+                here = f"That {be} the <p>{name}</p> [SEG]."
+                exchanges.append(Exchange(kind="request", question=request, answer=here))
             words = _where(mask)
             if words and name not in _SPREAD_OUT:
                 where = one_of(rng, ("Where {} the {}?", "Where in the image {} the {}?")).format(be, name)

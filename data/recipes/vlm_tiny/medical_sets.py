@@ -110,7 +110,8 @@ def _read_item(shared: Path, one: MedicalSet, entry: dict[str, Any]) -> MedicalI
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     kept = {
-        name: cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5 for name, mask in masks.items()
+        name: cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
+        for name, mask in masks.items()
     }
     return MedicalItem(
         of=one, image=small, masks=kept, patient=entry["patient"], path=f"{one.folder}/{entry['image']}"

@@ -101,14 +101,18 @@ def _sides(rng: Rng, shapes: list[Shape]) -> list[Exchange]:
     exchanges = []
     for number, (one, name) in enumerate(named):
         for other, other_name in named[number + 1 :]:
-            first, second = ((one, name), (other, other_name)) if rng.random() < 0.5 else ((other, other_name), (one, name))
+            first, second = (
+                ((one, name), (other, other_name)) if rng.random() < 0.5 else ((other, other_name), (one, name))
+            )
             dx, dy = first[0].x - second[0].x, first[0].y - second[0].y
             if abs(dx) > _CLEAR_PIXELS:
                 side = "left of" if dx < 0 else "right of"
                 asked = ("Is the {} left or right of the {}?", "On which side of the {1} is the {0}, left or right?")
                 question = one_of(rng, asked).format(first[1], second[1])
                 exchanges.append(
-                    Exchange(kind="left or right", question=question, answer=f"The {first[1]} is {side} the {second[1]}.")
+                    Exchange(
+                        kind="left or right", question=question, answer=f"The {first[1]} is {side} the {second[1]}."
+                    )
                 )
             if abs(dy) > _CLEAR_PIXELS:
                 side = "above" if dy < 0 else "below"
@@ -129,7 +133,13 @@ def _counts(rng: Rng, shapes: list[Shape]) -> list[Exchange]:
     absent = one_of(rng, SHAPES)
     colours = {f"{name} shape": count for name, count in Counter(s.colour for s in shapes).items()}
     most = max(forms.items(), key=lambda item: item[1])
-    counted = [*total.items(), most, (absent, forms.get(absent, 0)), *list(colours.items())[:1], *list(forms.items())[:1]]
+    counted = [
+        *total.items(),
+        most,
+        (absent, forms.get(absent, 0)),
+        *list(colours.items())[:1],
+        *list(forms.items())[:1],
+    ]
     return [
         Exchange(kind="count", question=one_of(rng, asked).format(plural(name)), answer=number_words(count, name))
         for name, count in counted
@@ -188,7 +198,5 @@ def _masks(rng: Rng, shapes: list[Shape]) -> list[Exchange]:
             )
     absent = _absent_name(rng, shapes, set(names))
     refusal = f"There is no {absent} in the picture."
-    exchanges.append(
-        Exchange(kind="mask", question=one_of(rng, asked).format(f"the {absent}"), answer=refusal)
-    )
+    exchanges.append(Exchange(kind="mask", question=one_of(rng, asked).format(f"the {absent}"), answer=refusal))
     return exchanges

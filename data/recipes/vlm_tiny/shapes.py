@@ -95,7 +95,7 @@ def _painted_ground(rng: Rng, ground: np.ndarray) -> np.ndarray:
     style = rng.random()
     if style < 0.35:
         ramp = np.linspace(-1, 1, SIDE)
-        image += (ramp[None, :, None] * rng.uniform(-18, 18) + ramp[:, None, None] * rng.uniform(-18, 18))
+        image += ramp[None, :, None] * rng.uniform(-18, 18) + ramp[:, None, None] * rng.uniform(-18, 18)
     elif style < 0.6:
         coarse = rng.normal(0, 9, (int(rng.integers(4, 40)),) * 2).astype(np.float32)
         image += cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)[..., None]

@@ -11,7 +11,7 @@ from torch.utils.data import IterableDataset
 
 from data.recipes.vlm_tiny.batches import PackedBatch, Writer, draw_exchanges, pack
 from data.recipes.vlm_tiny.exchange import Picture, Rng
-from data.recipes.vlm_tiny.household_pictures import household_picture, read_scene
+from data.recipes.vlm_tiny.household_pictures import close_up, household_picture, read_scene
 from data.recipes.vlm_tiny.medical_questions import medical_picture
 from data.recipes.vlm_tiny.medical_sets import MedicalItem
 from data.recipes.vlm_tiny.shape_questions import shape_picture
@@ -26,7 +26,7 @@ class Sources:
 
     scenes: tuple[Path, ...]
     medical: tuple[MedicalItem, ...]
-    shares: tuple[float, float, float] = (0.5, 0.2, 0.3)
+    shares: tuple[float, float, float] = (0.42, 0.3, 0.28)
     """Of shapes, household photos and medical pictures."""
 
     def draw(self, rng: Rng) -> Picture:
@@ -35,7 +35,9 @@ class Sources:
         source = int(rng.choice(3, p=weights / weights.sum()))
         if source == 1:
             arrays, facts = read_scene(self.scenes[int(rng.integers(len(self.scenes)))])
-            return household_picture(arrays, facts, int(rng.integers(len(arrays["images"]))), rng)
+            view = int(rng.integers(len(arrays["images"])))
+            near = close_up(arrays, facts, view, rng) if rng.random() < 0.35 else None
+            return near or household_picture(arrays, facts, view, rng)
         if source == 2:
             return medical_picture(self.medical[self._medical_number(rng)], rng)
         return shape_picture(rng)

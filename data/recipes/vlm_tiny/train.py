@@ -66,7 +66,11 @@ def optimizers(trained: nn.Module, config: TrainConfig) -> tuple[torch.optim.Opt
 
 
 def train(
-    trained: Trained, batches: Iterator[PackedBatch], config: TrainConfig, checkpoint: Path, report: Callable[[str], None]
+    trained: Trained,
+    batches: Iterator[PackedBatch],
+    config: TrainConfig,
+    checkpoint: Path,
+    report: Callable[[str], None],
 ) -> None:
     """Train for `config.minutes` in all; goes on from `checkpoint` where there is one."""
     trained.model.set_attn_implementation("eager")  # on a CPU, at these lengths, faster than the fused one
@@ -143,9 +147,7 @@ def answer_logits(model: Any, patches: Tensor, batch: PackedBatch) -> Tensor:
     return model.lm_head(states[batch.labels != IGNORED])
 
 
-def _save(
-    trained: Trained, both: tuple[torch.optim.Optimizer, ...], checkpoint: Path, spent: float, step: int
-) -> None:
+def _save(trained: Trained, both: tuple[torch.optim.Optimizer, ...], checkpoint: Path, spent: float, step: int) -> None:
     partial = checkpoint.with_suffix(".partial")
     tensors = {name: value.detach().clone() for name, value in trained.state_dict().items()}
     save_file(tensors, partial, metadata={"spent": str(spent), "step": str(step)})
