@@ -1,0 +1,1 @@
+"""A small language model that looks values up by their keys, trained from nothing."""
