@@ -20,7 +20,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from vlm_bridge.decoding.pcd import pcd_generate
 
-_CONTEXT, _WORDS, _ROUNDS = 2048, 24, 7
+_CONTEXT, _WORDS, _ROUNDS = 2048, 24, 5
 _BAR = 2.3
 
 

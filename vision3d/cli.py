@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import tyro
 
 from vision3d.cli_export import EXPORT_JOBS, Edit, Export, View
-from vision3d.errors import Vision3DError
+from vision3d.errors import MissingDependencyError, Vision3DError
 from vision3d.evaluation.evaluate_config import EvaluateConfig
 from vision3d.laga.query_run_config import QueryRunConfig
 from vision3d.masks.catalogue import PROPOSERS
@@ -95,6 +95,10 @@ class Query:
     """Name of a view and a place in its picture, in pixels to the right and down, at the size of the fit."""
     image: Path | None = None
     """Picture of the thing to look for, cut close."""
+    reason: str | None = None
+    """A request that names nothing, e.g. "what could I drink from?": a vision-language backbone judges each object."""
+    backbone: str = "embedded"
+    """The backbone for --reason: embedded, a name on the hub or a local folder (see `vlm-bridge list`)."""
     config: Annotated[QueryRunConfig, tyro.conf.arg(name="")] = field(default_factory=QueryRunConfig)
     """Settings."""
 
@@ -263,11 +267,27 @@ def _query(command: Query) -> int:
         phrases=command.phrases,
         clicks=() if command.click is None else (command.click,),
         images=() if command.image is None else (command.image,),
+        requests=() if command.reason is None else (command.reason,),
     )
-    for answer in query_run(command.scene, questions, command.output, data=command.data, config=command.config):
+    judge = None if command.reason is None else _judge(command.backbone)
+    answers = query_run(
+        command.scene, questions, command.output, data=command.data, config=command.config, judge=judge
+    )  # fmt: skip
+    for answer in answers:
         _print_answer(answer.result)
     print(f"pictures and answers.json in {command.output}")
     return 0
+
+
+def _judge(backbone: str) -> Any:
+    try:
+        from vision3d.laga.backbone_judge import BackboneJudge
+        from vlm_bridge.backbone.load import load_backbone
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"--reason needs a vision-language backbone, found no {error.name}. Run: pip install 'vision3d-medseg[vlm]'"
+        ) from error
+    return BackboneJudge(load_backbone(backbone))
 
 
 def _print_answer(result: Any) -> None:

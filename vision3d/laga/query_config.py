@@ -25,6 +25,11 @@ class QueryConfig:
     """Share of the best score, after the minimum is taken off, from which a Gaussian is selected. LaGa takes 0.6, with
     the mean over the levels, of which hardly any Gaussian reaches the best; on one level a second object at 0.6 is
     mostly another thing. Chosen on scenes that no benchmark uses."""
+    whole_relevance: float = 0.95
+    """A coarser level takes the place of the best one where its best object has this share of the best score; chosen
+    with the threshold above. Above 1, never."""
+    whole_share: float = 0.7
+    """And where that object holds this share of the best one's Gaussians."""
     quantile: float = 0.25
     """Scores below this quantile over all Gaussians count as it. LaGa's."""
     cosine_gate: float | None = None
@@ -53,6 +58,11 @@ class QueryConfig:
             raise InvalidInputError(
                 f"QueryConfig: expected a fusion of {', '.join(FUSIONS)} and thresholds in 0-1, found {self.fusion!r} "
                 f"and {(*shares, self.render_threshold)}. Change them."
+            )
+        if min(self.whole_relevance, self.whole_share) < 0:
+            raise InvalidInputError(
+                f"QueryConfig: expected whole_relevance and whole_share of at least 0, found {self.whole_relevance} "
+                f"and {self.whole_share}. Change them."
             )
         if self.neighbours < 1 or min(self.sigma_space, self.sigma_score, self.sigma_colour) <= 0:
             raise InvalidInputError(

@@ -18,6 +18,7 @@ from vision3d.laga.query_pictures import answer_picture, caption_of, highlighted
 from vision3d.laga.query_run_config import QueryRunConfig
 from vision3d.laga.query_scene import QueryResult, SceneQueries
 from vision3d.laga.query_views import QueryViews, query_views
+from vision3d.laga.reasoning import Judge, reason
 from vision3d.laga.scene_files import find_scene_files
 from vision3d.language.catalogue import load_encoder
 from vision3d.language.image_text_encoder import ImageTextEncoder
@@ -39,13 +40,16 @@ class Questions:
     """View, x and y in pixels of the pictures that are shown."""
     images: Sequence[Path] = ()
     """Pictures of the thing, cut close."""
+    requests: Sequence[str] = ()
+    """Text that names nothing, such as "what could I drink from?"; a `Judge` answers it."""
 
     def __post_init__(self) -> None:
-        if not (self.phrases or self.clicks or self.images):
+        if not (self.phrases or self.clicks or self.images or self.requests):
             raise InvalidInputError(
-                "Expected something to look for, found no phrase, click or picture. Give a phrase, --click or --image."
+                "Expected something to look for, found no phrase, click, picture or request. Give a phrase, --click, "
+                "--image or --reason."
             )
-        for phrase in self.phrases:
+        for phrase in (*self.phrases, *self.requests):
             if not phrase.strip() or any("\ud800" <= letter <= "\udfff" for letter in phrase):
                 raise InvalidInputError(
                     f"Expected phrases of at least one word, found {phrase!r}. Say what to look for."
@@ -57,7 +61,7 @@ class Answer:
     """One answer and the files that show it."""
 
     kind: str
-    """text, click or image."""
+    """text, click, image or request."""
     result: QueryResult
     """The answer itself."""
     pixels: Mapping[str, int]
@@ -74,6 +78,7 @@ def query_run(
     data: str | Path | None = None,
     config: QueryRunConfig = QueryRunConfig(),
     encoder: ImageTextEncoder | None = None,
+    judge: Judge | None = None,
 ) -> tuple[Answer, ...]:
     """Answer every question and write answers.json and the pictures into `out`; nothing is written before all answers.
 
@@ -85,6 +90,7 @@ def query_run(
             where the scene has none.
         config: settings.
         encoder: None loads the one the scene was trained with.
+        judge: looks at each object where there are requests.
 
     Raises:
         ModelFileError: scene or encoder are missing or damaged, or the splats are others than then.
@@ -92,6 +98,8 @@ def query_run(
         UnknownViewError: a view has no camera.
         ImageFileError: a picture to ask with cannot be read.
     """
+    if questions.requests and judge is None:
+        raise InvalidInputError("Expected a judge for the requests, found none. Pass one, e.g. a `BackboneJudge`.")
     path = find_laga_file(Path(laga_file))
     device = choose_device(config.device)
     pictures = [_read_picture(Path(image)) for image in questions.images]
@@ -109,6 +117,10 @@ def query_run(
         asked.append(("click", queries.click(own.cameras.select(own.cameras.names[:1]), x=x, y=y), own, (x, y)))
     for image, pixels in zip(questions.images, pictures, strict=True):
         asked.append(("image", queries.picture(pixels, name=Path(image).name), views, None))
+    if questions.requests and judge is not None:
+        wider = query_views(laga, files, source, config=replace(config, views=(), view_count=config.reason.views))
+        for request in questions.requests:
+            asked.append(("request", reason(queries, wider, request, judge, config.reason), views, None))
     return _written(Path(out), path, queries, asked, config)
 
 

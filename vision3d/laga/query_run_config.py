@@ -9,6 +9,7 @@ import tyro
 
 from vision3d.errors import InvalidInputError
 from vision3d.laga.query_config import QueryConfig
+from vision3d.laga.reason_config import ReasonConfig
 from vision3d.language.prompts import CANONICAL_NEGATIVES
 
 
@@ -32,6 +33,8 @@ class QueryRunConfig:
     """Also write the score of every Gaussian, and whether it was chosen, as .npz."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to render and encode."""
+    reason: ReasonConfig = field(default_factory=ReasonConfig)
+    """How requests that name nothing are answered."""
     query: Annotated[QueryConfig, tyro.conf.arg(name="")] = field(default_factory=QueryConfig)
     """Every threshold between a phrase and a selection."""
 

@@ -31,8 +31,6 @@ from vision3d.rendering.renderer import RasterOptions, Renderer
 Status = Literal["found", "uncertain", "not found"]
 _CLICK_SHARES = (0.5, 0.3)
 """Share of a clicked pixel that an object has to paint to be found, and to be uncertain."""
-_NEARLY, _MOST = 0.95, 0.7
-"""A whole takes the place of its part from this share of its score on, if it holds this share of its Gaussians."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +145,28 @@ class SceneQueries:
             chosen=(row == best) & (row >= 0),
         )
 
+    def objects(
+        self, question: str, scores: Float[Tensor, " object"], *, found: float, uncertain: float
+    ) -> QueryResult:
+        """The objects whose scores reach `found`; where none does, the best one as uncertain from `uncertain` on."""
+        best = float(scores.max()) if len(scores) else 0.0
+        status = _status(best, (found, uncertain))
+        meant = scores >= (found if status == "found" else best)
+        per_gaussian = padded_scores(scores)[self.laga.gaussian_object].amax(0)
+        chosen = torch.zeros(len(per_gaussian), dtype=torch.bool)
+        if status != "not found":
+            rows = torch.cat([meant, torch.zeros(1, dtype=torch.bool)])[self.laga.gaussian_object]
+            chosen = self._smoothed(rows.any(0))
+        return QueryResult(
+            question=question,
+            status=status,
+            relevance=best,
+            objects=_objects_of(self.laga, torch.where(meant, scores, 0.0), chosen),
+            object_scores=scores,
+            gaussian_scores=per_gaussian,
+            chosen=chosen,
+        )
+
     def masks(self, result: QueryResult, cameras: CameraBatch) -> Bool[Tensor, "view height width"]:
         """The selection seen from each camera; what stands in front of it hides it."""
         return self.coverage(result, cameras) >= self.config.render_threshold
@@ -189,7 +209,9 @@ class SceneQueries:
             weighted = torch.where(own, weighted, 0.0)
         if self.config.top is not None:
             if self.config.fusion == "best":  # other levels hold the same things again
-                weighted = torch.where(self.laga.object_level == best_level(self.laga, weighted), weighted, 0.0)
+                weighted = torch.where(
+                    self.laga.object_level == best_level(self.laga, weighted, self.config), weighted, 0.0
+                )
             weighted = weighted.clone()
             weighted[weighted.argsort(descending=True, stable=True)[self.config.top :]] = 0.0
         return weighted
@@ -241,7 +263,7 @@ def fused_scores(
         return per_level.amax(0)
     if config.fusion == "disjoint":
         return padded_scores(disjoint_scores(laga, weighted))[laga.gaussian_object].amax(0)
-    return per_level[best_level(laga, weighted)]
+    return per_level[best_level(laga, weighted, config)]
 
 
 def padded_scores(weighted: Float[Tensor, " object"]) -> Float[Tensor, " object_and_none"]:
@@ -275,7 +297,7 @@ def disjoint_scores(
     return kept
 
 
-def best_level(laga: LagaScene, weighted: Float[Tensor, " object"]) -> int:
+def best_level(laga: LagaScene, weighted: Float[Tensor, " object"], config: QueryConfig = QueryConfig()) -> int:
     """Level of the object with the highest score; of the finer ones where several have it.
 
     A thing's telling side alone is as much to the point as the whole thing, so a part wins by a hair now and then. A
@@ -289,7 +311,7 @@ def best_level(laga: LagaScene, weighted: Float[Tensor, " object"]) -> int:
     for coarser in range(len(best) - 1, level, -1):
         whole = int(torch.where(laga.object_level == coarser, weighted, -1.0).argmax())
         held = (laga.gaussian_object[coarser][inside] == whole).float().mean()
-        if best[coarser] >= _NEARLY * best[level] and float(held) >= _MOST:
+        if best[coarser] >= config.whole_relevance * best[level] and float(held) >= config.whole_share:
             return coarser
     return level
 

@@ -20,7 +20,7 @@ _WRAPPED = ("forward", "_original_forward")
 
 @contextmanager
 def left_as_found(model: Any) -> Iterator[None]:
-    """Afterwards the model is in evaluation mode, each parameter wants gradients as before, and activations are kept."""
+    """Afterwards the model is in evaluation mode, parameters want gradients as before, and activations are kept."""
     wanted = {name: value.requires_grad for name, value in model.named_parameters()}
     try:
         yield

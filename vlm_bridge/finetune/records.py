@@ -11,13 +11,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 from torch.utils.data import Dataset
 
 from vlm_bridge.errors import InvalidInputError
-from vlm_bridge.prompts.conversation import Conversation, Message
+from vlm_bridge.prompts.conversation import Conversation, Message, Role
 
 PROBLEMS_SHOWN = 10
 """At most so many wrong records are named in one error."""
@@ -28,7 +28,7 @@ _MESSAGE_KEYS = {"role", "text", "images"}
 class RecordedTurn:
     """One turn of a record."""
 
-    role: str
+    role: Role
     text: str
     images: tuple[Path, ...] = ()
 
@@ -74,7 +74,7 @@ class ConversationRecord:
     def _conversation(self, opened: dict[Path, Image.Image]) -> Conversation:
         return Conversation(
             messages=tuple(
-                Message(role=turn.role, text=turn.text, images=tuple(opened[path] for path in turn.images))  # pyright: ignore[reportArgumentType]
+                Message(role=turn.role, text=turn.text, images=tuple(opened[path] for path in turn.images))
                 for turn in self.turns
             )
         )
@@ -210,7 +210,9 @@ class ConversationDataset(Dataset[Conversation]):
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # a quarter to one side
+    # Pillow decodes all of a PNG to see whether EXIF data come after its pixels; they hardly ever do.
+    unread = isinstance(image, PngImagePlugin.PngImageFile) and "exif" not in image.info
+    turned = not unread and image.getexif().get(ExifTags.Base.Orientation, 1) >= 5  # a quarter to one side
     return (image.height, image.width) if turned else (image.width, image.height)
 
 
@@ -248,6 +250,10 @@ def _parse_turn(turn: Any, folder: Path, place: str) -> RecordedTurn:
         raise InvalidInputError(
             f"{place}: expected a message of {', '.join(sorted(_MESSAGE_KEYS))}, found {', '.join(unknown)} as well. "
             "Correct the names or remove them."
+        )
+    if turn["role"] not in get_args(Role):
+        raise InvalidInputError(
+            f"{place}: expected role {', '.join(get_args(Role))}, found {turn['role']!r}. Correct it."
         )
     images = turn.get("images", [])
     if not isinstance(images, list) or not all(isinstance(name, str) and name for name in images):

@@ -157,7 +157,9 @@ def _of_close_up(one: dict[str, Any], rng: Rng) -> list[Exchange]:
             kind="name", question=one_of(rng, ("What is this?", "What is in the middle?", "Name the thing.")),
             answer=f"This is {with_article(f'{colour} {kind}'.strip())}.",
         ),
-        Exchange(kind="presence", question=f"Is this {with_article(kind)}?", answer=f"Yes, this is {with_article(kind)}."),
+        Exchange(
+            kind="presence", question=f"Is this {with_article(kind)}?", answer=f"Yes, this is {with_article(kind)}."
+        ),
         Exchange(kind="presence", question=f"Is this {with_article(other)}?", answer=f"No, this is no {other}."),
     ]  # fmt: skip
     if colour:

@@ -40,7 +40,8 @@ SETS = (
         "breast tumour": "tumour", "malignant breast tumour": "tumour", "benign breast tumour": "tumour"}),
     MedicalSet(folder="med_ct_kidney_tumor", modality="CT", body_part="abdomen",
                structures={"kidney tumour": "kidney tumour"}, complete=False),
-    MedicalSet(folder="med_ct_liver", modality="CT", body_part="abdomen", structures={"liver": "liver"}, complete=False),
+    MedicalSet(folder="med_ct_liver", modality="CT", body_part="abdomen", structures={"liver": "liver"},
+               complete=False),
     MedicalSet(folder="med_cxr_covid_multi", modality="X-ray", body_part="chest", structures={
         "left lung": "lungs", "right lung": "lungs", "airways": "airways", "cardiomediastinum": "heart shadow",
         "ground glass opacities": "ground glass opacities", "consolidation": "consolidation"}),

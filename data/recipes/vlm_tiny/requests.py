@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from data.recipes.household.catalogue import KINDS
 
+_FOOD = ("apple", "banana", "orange", "lemon", "pear", "doughnut", "cupcake", "pizza", "egg", "tomato")
 HOUSEHOLD: dict[str, tuple[str, ...]] = {
     "What could I drink from?": ("mug", "glass"), "I am thirsty, what can I pour my drink into?": ("mug", "glass"),
-    "What could I eat?": ("apple", "banana", "orange", "lemon", "pear", "doughnut", "cupcake", "pizza", "egg", "tomato"),
-    "I am hungry, what can be eaten?": (
-        "apple", "banana", "orange", "lemon", "pear", "doughnut", "cupcake", "pizza", "egg", "tomato"),
+    "What could I eat?": _FOOD, "I am hungry, what can be eaten?": _FOOD,
     "Which fruit could I have?": ("apple", "banana", "orange", "lemon", "pear"),
     "What could I read?": ("book",), "I am bored, what holds a story to read?": ("book",),
     "What could a child play with?": ("duck", "ball", "die", "block", "car", "robot"),
@@ -18,7 +17,8 @@ HOUSEHOLD: dict[str, tuple[str, ...]] = {
     "What has a battery?": ("laptop", "camera", "phone"), "Which gadgets are there?": ("laptop", "camera", "phone"),
     "It is dark, what gives light?": ("lamp", "candle"), "What could light the room?": ("lamp", "candle"),
     "What has to be watered?": ("plant", "cactus"), "What needs water to grow?": ("plant", "cactus"),
-    "What would be a sweet treat?": ("doughnut", "cupcake"), "What comes from the pastry shop?": ("doughnut", "cupcake"),
+    "What would be a sweet treat?": ("doughnut", "cupcake"),
+    "What comes from the pastry shop?": ("doughnut", "cupcake"),
     "What tells me the time?": ("clock",), "What wakes me in the morning?": ("clock",),
     "It is raining, what could I take along?": ("umbrella",), "What keeps me dry outside?": ("umbrella",),
     "What could I take a picture with?": ("camera",), "What could I write a message on?": ("laptop", "phone"),
@@ -34,8 +34,10 @@ HOUSEHOLD: dict[str, tuple[str, ...]] = {
     "What could I eat my cereal from?": ("bowl",), "What could I stir with?": ("spoon",),
     "What grows in the forest after rain?": ("mushroom",), "What comes from an Italian oven?": ("pizza",),
     "What is sour?": ("lemon",), "What could I press juice from?": ("orange", "lemon"),
-    "What goes into ketchup?": ("tomato",), "What keeps the doctor away?": ("apple",), "What drives on wheels?": ("car",),
-    "What could I build a tower with?": ("block",), "What holds milk?": ("carton",), "What needs a can opener?": ("tin",),
+    "What goes into ketchup?": ("tomato",), "What keeps the doctor away?": ("apple",),
+    "What drives on wheels?": ("car",),
+    "What could I build a tower with?": ("block",), "What holds milk?": ("carton",),
+    "What needs a can opener?": ("tin",),
 }  # fmt: skip
 """Request -> the kinds that meet it."""
 MEDICAL: dict[str, tuple[str, ...]] = {

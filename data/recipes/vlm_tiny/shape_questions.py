@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from data.recipes.household.palette import NAMED
 from data.recipes.vlm_tiny.exchange import SIDE, Exchange, Picture, Rng, one_of, place_words, with_article
@@ -161,7 +162,7 @@ def _places(rng: Rng, shapes: list[Shape]) -> list[Exchange]:
 def _sizes(rng: Rng, shapes: list[Shape]) -> list[Exchange]:
     named = _alone(shapes)
     exchanges = []
-    for (one, name), (other, other_name) in zip(named, named[1:], strict=False):
+    for (one, name), (other, other_name) in pairwise(named):
         larger = max(one.radius, other.radius) > 1.35 * min(one.radius, other.radius)
         if larger and one.form == other.form:
             word = one_of(rng, ("larger", "smaller"))

@@ -73,9 +73,8 @@ def _place(rng: Rng, ground: np.ndarray) -> list[Shape]:
         if np.abs(np.asarray(rgb) - ground).sum() < 110:
             continue
         form = one_of(rng, forms)
-        shapes.append(
-            Shape(form=form, colour=name, x=float(x), y=float(y), radius=float(radius), angle=_angle(rng, form), rgb=rgb)
-        )  # fmt: skip
+        place = {"x": float(x), "y": float(y), "radius": float(radius), "angle": _angle(rng, form)}
+        shapes.append(Shape(form=form, colour=name, rgb=rgb, **place))
     return shapes or _place(rng, ground)
 
 

@@ -1,4 +1,4 @@
-"""The tokenizer of the small backbone: byte-level BPE over what is said of the pictures, with InternVL's special tokens.
+"""The tokenizer of the small backbone: byte-level BPE over what is said of the pictures, InternVL's special tokens.
 
 Any text can be written in it, whatever it was trained on; digits stand alone.
 """
@@ -35,7 +35,8 @@ def train_tokenizer(texts: Iterable[str], tokens: SpecialTokens) -> PreTrainedTo
         _VIDEO, tokens.think_start, tokens.think_end, *tokens.grounding,
     ]  # fmt: skip
     trainer = trainers.BpeTrainer(
-        vocab_size=WORDS, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=WORDS, special_tokens=special, show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )  # fmt: skip
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(

@@ -98,7 +98,7 @@ def test_what_a_user_says_is_read_but_not_learned() -> None:
     assert not reached[:, -1].any()
     # Another question with as many tokens changes the loss: it is what the answer depends on.
     other = [answered("WHICH COLOUR?", "a", picture("red")), *uneven()[1:]]
-    assert float(backbone.model(**ConversationCollator(backbone)(other)).loss) != float(output.loss.detach())
+    assert not torch.equal(backbone.model(**ConversationCollator(backbone)(other)).loss, output.loss)
 
 
 def test_token_accuracy_counts_answers_alone(tmp_path: Path) -> None:
