@@ -27,7 +27,7 @@ def accuracy(model: torch.nn.Module, pairs: int) -> float:
     ids, gold = prompts(_CHECKED, pairs, seed=1_000_000 + pairs)
     with torch.inference_mode():
         said = torch.cat([model(part, logits_to_keep=1).logits[:, -1].argmax(-1) for part in ids.split(50)])
-    return float((said == gold).float().mean())
+    return round(float((said == gold).float().mean()), 4)
 
 
 def main() -> None:
