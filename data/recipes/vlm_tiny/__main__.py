@@ -28,7 +28,7 @@ from data.recipes.vlm_tiny.medical_sets import MedicalItem, read_items
 from data.recipes.vlm_tiny.medical_volumes import read_volume_items
 from data.recipes.vlm_tiny.network import build, parameter_count
 from data.recipes.vlm_tiny.shape_questions import shape_picture
-from data.recipes.vlm_tiny.stream import Batches, Sources, scene_files
+from data.recipes.vlm_tiny.stream import SHARES, Batches, Sources, scene_files
 from data.recipes.vlm_tiny.tokenizer import train_tokenizer
 from data.recipes.vlm_tiny.train import TrainConfig, Trained, train
 from vlm_bridge.prompts.special_tokens import SpecialTokens
@@ -79,13 +79,18 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=TrainConfig().learning_rate)
     parser.add_argument("--pictures", type=int, default=16, help="pictures of a batch")
     parser.add_argument("--exchanges", type=int, default=8, help="exchanges of a picture in a batch")
+    parser.add_argument(
+        "--shares", type=float, nargs=3, default=SHARES, metavar=("SHAPES", "HOUSEHOLD", "MEDICAL"),
+        help="of the pictures; grounding is learned fastest from shapes",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="put the result into data/vlm_tiny")
     asked = parser.parse_args()
     asked.work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(asked.seed)
     sources = Sources(
-        scenes=scene_files(asked.scenes, test=False), medical=medical_items(asked.shared, held_out=False)
+        scenes=scene_files(asked.scenes, test=False), medical=medical_items(asked.shared, held_out=False),
+        shares=tuple(asked.shares),
     )  # fmt: skip
     tokenizer = tokenizer_of(asked.work, sources)
     writer = Writer(tokenizer)

@@ -16,6 +16,8 @@ from data.recipes.vlm_tiny.medical_questions import medical_picture
 from data.recipes.vlm_tiny.medical_sets import MedicalItem
 from data.recipes.vlm_tiny.shape_questions import shape_picture
 
+SHARES = (0.42, 0.3, 0.28)
+"""Of shapes, household photos and medical pictures."""
 TEST_EVERY = 20
 """Each 20th household scene is kept for tests."""
 
@@ -26,7 +28,7 @@ class Sources:
 
     scenes: tuple[Path, ...]
     medical: tuple[MedicalItem, ...]
-    shares: tuple[float, float, float] = (0.42, 0.3, 0.28)
+    shares: tuple[float, float, float] = SHARES
     """Of shapes, household photos and medical pictures."""
 
     def draw(self, rng: Rng) -> Picture:
