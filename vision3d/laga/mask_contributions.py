@@ -78,7 +78,7 @@ def contributions_of_masks(
             rows[kind].append(part)
         everywhere = np.zeros(blending.height * blending.width, np.int64)
         for kind, part in enumerate(group_weights(blending, everywhere, 1, minimum=minimum_weight)):
-            seen[kind].append(csr_array(part))
+            seen[kind].append(part)
     back = np.empty(len(order), np.int64)
     back[order] = np.arange(len(order))
     every, strong = (csr_array(csr_array(vstack(part))[back]) for part in rows)
@@ -105,8 +105,8 @@ def _rows_of_view(
         group_of = np.full(max(int(values.max(initial=-1)), int(number[own].max(initial=-1))) + 2, -1)
         group_of[number[own]] = np.arange(len(own))
         groups = group_of[values]  # value -1 reads the last entry, which stays -1
-        for kind, dense in enumerate(group_weights(blending, groups, len(own), minimum=minimum_weight)):
-            parts[kind].append(csr_array(dense))
+        for kind, part in enumerate(group_weights(blending, groups, len(own), minimum=minimum_weight)):
+            parts[kind].append(part)
         listed.append(own)
     back = np.argsort(np.concatenate(listed))
     every, strong = (csr_array(csr_array(vstack(part))[back]) for part in parts)

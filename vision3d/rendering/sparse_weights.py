@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.sparse import csr_array
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -144,15 +145,26 @@ def label_weights_from_sparse(
 
 def group_weights(
     matrix: BlendingWeights, groups: Int[np.ndarray, " pixel"], group_count: int, *, minimum: float
-) -> tuple[Float[np.ndarray, "group gaussian"], Float[np.ndarray, "group gaussian"]]:
+) -> tuple[csr_array, csr_array]:
     """How much of each group of pixels every Gaussian painted: by all weights, and by those >= `minimum` alone.
 
-    `groups` numbers the pixels row by row, -1 = in no group. Weights are added in the order of the pixels.
+    Both are [group gaussian]. `groups` numbers the pixels row by row, -1 = in no group. Weights are added in the order
+    of the pixels.
     """
     every, strong = (np.zeros((group_count, matrix.gaussian_count), np.float32) for _ in range(2))
     entries = (as_array(tensor.cpu()) for tensor in (matrix.row_offsets, matrix.gaussians, matrix.weights))
     grouping.sum_by_group(groups.astype(np.int64), *entries, np.float32(minimum), every, strong)
-    return every, strong
+    return _filled(every), _filled(strong)
+
+
+def _filled(dense: Float[np.ndarray, "group gaussian"]) -> csr_array:
+    """The entries above 0 as a sparse matrix; several times as fast as scipy's own way."""
+    offsets = np.zeros(len(dense) + 1, np.int64)
+    grouping.count_filled(dense, offsets[1:])
+    np.cumsum(offsets[1:], out=offsets[1:])
+    columns, values = np.empty(offsets[-1], np.int32), np.empty(offsets[-1], np.float32)
+    grouping.gather_filled(dense, columns, values)
+    return csr_array((values, columns, offsets), shape=dense.shape)
 
 
 def top_contributors_from_sparse(matrices: Sequence[BlendingWeights], k: int) -> TopContributors:

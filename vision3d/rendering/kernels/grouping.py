@@ -20,3 +20,26 @@ def sum_by_group(groups, row_offsets, gaussians, weights, minimum, every, strong
             every[group, gaussians[entry]] += weight
             if weight >= minimum:
                 strong[group, gaussians[entry]] += weight
+
+
+@njit(cache=True)
+def count_filled(dense, counts):
+    """Entries above 0 in each row of `dense`."""
+    for row in range(dense.shape[0]):
+        count = 0
+        for column in range(dense.shape[1]):
+            if dense[row, column] > 0:
+                count += 1
+        counts[row] = count
+
+
+@njit(cache=True)
+def gather_filled(dense, columns, values):
+    """Columns and values of the entries above 0, row by row."""
+    entry = 0
+    for row in range(dense.shape[0]):
+        for column in range(dense.shape[1]):
+            if dense[row, column] > 0:
+                columns[entry] = column
+                values[entry] = dense[row, column]
+                entry += 1

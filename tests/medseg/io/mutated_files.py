@@ -1,0 +1,99 @@
+"""Files broken at random, the same ones for the same seed: bytes changed, cut, doubled, and header numbers blown up."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from PIL import Image
+
+from medseg.errors import MedSegError
+from medseg.io.limits import ReadLimits
+from medseg.io.read_study import ReadOptions, list_series, read_study
+from medseg.study.volume import Volume
+from tests.medseg.made_series import noise, straight_positions, write_enhanced, write_slices
+
+LIMITS = ReadLimits(voxel_bytes=2**28)
+"""Enough for each seed file, and little enough for a small machine."""
+
+
+def seed_files(folder: Path) -> dict[str, bytes]:
+    """Small whole files: name of the kind -> content."""
+    found = {}
+    for name, syntax in (("plain", None), ("rle", "1.2.840.10008.1.2.5"), ("j2k", "1.2.840.10008.1.2.4.90")):
+        made = write_slices(
+            folder / name,
+            noise(1, 64, 64),
+            straight_positions(1),
+            change=None if syntax is None else lambda made, _, syntax=syntax: made.compress(syntax),
+        )
+        found[f"{name}.dcm"] = next(made.iterdir()).read_bytes()
+    found["enhanced.dcm"] = write_enhanced(
+        folder / "enhanced.dcm", noise(4), straight_positions(4), [1.0, 1.0, 2.0, 1.0]
+    ).read_bytes()
+    volume = nibabel.Nifti1Image(np.random.default_rng(0).integers(0, 99, (9, 8, 7)).astype(np.int16), np.eye(4))
+    found["volume.nii"] = volume.to_bytes()
+    found["volume.nii.gz"] = gzip.compress(volume.to_bytes(), mtime=0)
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (20, 30, 3), dtype=np.uint8))
+    for ending in ("png", "jpg", "tif"):
+        content = io.BytesIO()
+        picture.save(content, format={"png": "PNG", "jpg": "JPEG", "tif": "TIFF"}[ending])
+        found[f"picture.{ending}"] = content.getvalue()
+    deep = io.BytesIO()
+    Image.fromarray(np.arange(600, dtype=np.uint16).reshape(20, 30)).save(deep, format="PNG")
+    found["deep.png"] = deep.getvalue()
+    return found
+
+
+def mutated(content: bytes, draw: random.Random) -> bytes:
+    """The content broken in one to four ways."""
+    data = bytearray(content)
+    for _ in range(draw.randint(1, 4)):
+        if not data:
+            break
+        # Most breaks fall into the header, where they matter.
+        at = draw.randrange(min(len(data), 700)) if draw.random() < 0.7 else draw.randrange(len(data))
+        way = draw.randrange(6)
+        if way == 0:
+            data[at] = draw.randrange(256)
+        elif way == 1:
+            data[at : at + 4] = draw.choice([b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\x7f", b"\0\0\0\x80"])
+        elif way == 2:
+            del data[at:]
+        elif way == 3:
+            data[at:at] = data[at : at + draw.randint(1, 64)]
+        elif way == 4:
+            data[at : at + draw.randint(1, 32)] = b""
+        else:
+            data[at : at + 8] = draw.randbytes(8)
+    return bytes(data)
+
+
+def broken_files(folder: Path, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
+    """`count` broken files with the name each is to have."""
+    seeds = list(seed_files(folder).items())
+    draw = random.Random(seed)
+    for number in range(count):
+        name, content = seeds[number % len(seeds)]
+        yield name, mutated(content, draw)
+
+
+def read_outcome(path: Path) -> tuple[str, float, BaseException | None]:
+    """`read`, the name of our error, or `FOREIGN` with the exception; and seconds taken."""
+    start = time.perf_counter()
+    try:
+        for facts in list_series(path, limits=LIMITS)[:2]:
+            study = read_study(path, series=facts.key, options=ReadOptions(limits=LIMITS))
+            if not isinstance(study.volume, Volume) or not np.isfinite(study.volume.voxels).all():
+                raise TypeError("a study without finite voxels")
+        return "read", time.perf_counter() - start, None
+    except MedSegError as error:
+        return type(error).__name__, time.perf_counter() - start, error
+    except BaseException as error:
+        return f"FOREIGN {type(error).__name__}", time.perf_counter() - start, error
