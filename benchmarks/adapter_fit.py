@@ -27,7 +27,6 @@ _WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "map, raw, scalar rate 10": ("map", {"scalar_rate": 10.0}),
     "map, raw, scalar rate 100": ("map", {"scalar_rate": 100.0}),
     "map, relative, scalar rate 1": ("map", {"scalars": "relative", "scalar_rate": 1.0}),
-    "map over pissa, raw, scalar rate 10": ("map_pissa", {"scalar_rate": 10.0}),
     "speclora": ("speclora", {}),
 }
 

@@ -37,13 +37,16 @@ def group_frames(heads: Sequence[DicomHead]) -> tuple[FrameGroup, ...]:
     and image type that gives each place once. Images without a place stay alone, file by file.
     """
     loose: list[tuple[DicomHead, list[FrameHead]]] = []
+    alike: dict[tuple, list[list[FrameHead]]] = {}
     for head, frame in _all_frames(heads):
-        for first, members in loose:
-            if _belong(first, members[0], head, frame):
+        shelf = alike.setdefault(_shared(head, frame), [])
+        for members in shelf:
+            if head.layout != "patient" or _same_directions(members[0], frame):
                 members.append(frame)
                 break
         else:
-            loose.append((head, [frame]))
+            shelf.append([frame])
+            loose.append((head, shelf[-1]))
     parts = [(head, part, why) for head, members in loose for part, why in _without_doubles(head, members)]
     names = [head.series_uid or "unnamed" for head, _, _ in parts]
     counts: dict[str, int] = {}
@@ -92,23 +95,19 @@ def _all_frames(heads: Sequence[DicomHead]) -> Iterator[tuple[DicomHead, FrameHe
             yield head, frame
 
 
-def _belong(first: DicomHead, leader: FrameHead, head: DicomHead, frame: FrameHead) -> bool:
-    if first.found is head.found:
-        alike = leader.segment == frame.segment
-    else:
-        alike = first.layout == "patient" and _shared(first, leader.segment) == _shared(head, frame.segment)
-    if not alike or first.layout != "patient":
-        return alike
+def _same_directions(leader: FrameHead, frame: FrameHead) -> bool:
     apart = np.subtract(leader.orientation or (), frame.orientation or ())
     return bool(np.abs(apart).max() < _SAME_DIRECTION) and np.allclose(
         leader.spacing or (), frame.spacing or (), rtol=1e-3
     )
 
 
-def _shared(head: DicomHead, segment: int) -> tuple:
+def _shared(head: DicomHead, frame: FrameHead) -> tuple:
+    """What frames of one group have in common, but for directions; the file itself where it has no place."""
+    alone = -1 if head.layout == "patient" else frame.file
     return (
         head.series_uid, head.frame_of_reference_uid, head.rows, head.columns, head.samples, head.photometric,
-        head.modality, head.layout, segment, head.unit,
+        head.modality, head.layout, head.unit, frame.segment, alone,
     )  # fmt: skip
 
 

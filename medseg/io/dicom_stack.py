@@ -188,7 +188,7 @@ def _slice_step(
 
 def _with_empty_slices(
     kept: list[FrameHead | None], places: Float[ndarray, "slice 3"], normal: Float[ndarray, "3"], depth: float | None
-) -> tuple[list[FrameHead | None], Float[ndarray, "slice 3"]]:
+) -> tuple[list[FrameHead | None], Float[ndarray, "k 3"]]:
     """Slices of a segmentation at even steps; those it left out because they are empty as None."""
     heights = places @ normal
     if len(kept) == 1:

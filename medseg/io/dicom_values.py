@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import struct
 
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 
 from medseg.errors import StudyFileError
 
-_BROKEN = (AttributeError, TypeError, ValueError, OverflowError, KeyError)
+_BROKEN = (
+    ArithmeticError, AttributeError, BytesLengthException, LookupError, RuntimeError, TypeError, ValueError,
+    struct.error,
+)  # fmt: skip
 
 
 def word(header: Dataset, keyword: str) -> str:
@@ -29,10 +34,11 @@ def numbers(header: Dataset, keyword: str, count: int | None = None) -> tuple[fl
         StudyFileError: they are not `count` finite numbers.
     """
     value = _value(header, keyword)
-    if value is None or (hasattr(value, "__len__") and len(value) == 0):
+    several = value if isinstance(value, MultiValue | list | tuple) else [value]
+    if value is None or value == "" or len(several) == 0:
         return None
     try:
-        found = tuple(float(one) for one in (value if isinstance(value, MultiValue | list | tuple) else [value]))
+        found = tuple(float(str(one)) for one in several)
     except _BROKEN:
         found = ()
     if not found or not all(math.isfinite(one) for one in found) or (count is not None and len(found) != count):

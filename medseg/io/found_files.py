@@ -152,14 +152,14 @@ def _kind(path: Path) -> Kind:
         start = _start(path)
     if start[128:132] == b"DICM":
         return "dicom"
-    for mark, kind in _STARTS:
-        if start.startswith(mark):
-            return kind
+    marked: Kind | None = next((kind for mark, kind in _STARTS if start.startswith(mark)), None)
+    if marked is not None:
+        return marked
     if start[344:347] in (b"n+1", b"ni1"):
         return "nifti"
     name = path.name.lower()
     endings = [name[at:] for at in range(len(name)) if name[at] == "."]
-    known = next((_ENDINGS[ending] for ending in endings if ending in _ENDINGS), None)
+    known: Kind | None = next((_ENDINGS[ending] for ending in endings if ending in _ENDINGS), None)
     if known is not None:
         return known
     # DICOM without its preamble begins with a tag of group 2 or 8, in either byte order.

@@ -112,7 +112,7 @@ def _read_head(found: FoundFile, limits: ReadLimits) -> NiftiHead:
                 f"{found.name}: expected a volume, found a CIFTI matrix over a brain surface. Give the volume itself."
             )
         sizes = tuple(int(size) for size in image.shape)
-        kind = image.get_data_dtype()
+        kind = np.dtype(image.get_data_dtype())
         if kind.kind == "c" or (kind.names and kind.names[:3] != _RGB):
             raise StudyFileError(f"{found.name}: expected numbers or RGB, found {kind}. Save the magnitude alone.")
         shape, times = _three_sizes(sizes, found.name)
@@ -127,7 +127,7 @@ def _read_head(found: FoundFile, limits: ReadLimits) -> NiftiHead:
 
 
 def _holds_a_matrix(image: SpatialImage) -> bool:
-    return isinstance(image.header, Nifti1Header) and 3000 <= int(image.header["intent_code"]) < 3100
+    return isinstance(image.header, Nifti1Header) and 3000 <= _code(image.header, "intent_code") < 3100
 
 
 def _three_sizes(sizes: tuple[int, ...], name: str) -> tuple[tuple[int, int, int], int]:
@@ -186,13 +186,13 @@ def _affine(image: SpatialImage) -> tuple[Float[ndarray, "4 4"], bool, list[Noti
     if not isinstance(image.header, Nifti1Header):
         return np.asarray(image.affine, dtype=np.float64), True, []
     header = image.header
-    scale = np.diag([*[_UNITS_MM.get(int(header["xyzt_units"]) & 7, 1.0)] * 3, 1.0])
+    scale = np.diag([*[_UNITS_MM.get(_code(header, "xyzt_units") & 7, 1.0)] * 3, 1.0])
     notices: list[Notice] = []
     if scale[0, 0] != 1.0:
         notices.append(Notice(code="units", text=f"Lengths were turned into mm: one unit is {scale[0, 0]} mm."))
     forms = {"sform": _form(header, "sform"), "qform": _form(header, "qform")}
     usable = {name: form for name, form in forms.items() if form is not None}
-    unusable = [name for name, form in forms.items() if form is None and int(header[f"{name}_code"]) > 0]
+    unusable = [name for name, form in forms.items() if form is None and _code(header, f"{name}_code") > 0]
     if unusable:
         text = f"The {' and '.join(unusable)} is set but singular: left aside."
         notices.append(Notice(code="singular_affine", text=text))
@@ -210,6 +210,10 @@ def _affine(image: SpatialImage) -> tuple[Float[ndarray, "4 4"], bool, list[Noti
         notices.append(Notice(code="no_spacing", text="The spacing is missing or not positive: 1 mm was taken."))
         steps = np.ones(3)
     return scale @ np.diag([-steps[0], steps[1], steps[2], 1.0]), known, notices
+
+
+def _code(header: Nifti1Header, name: str) -> int:
+    return int(np.asarray(header[name]).item())
 
 
 def _form(header: Nifti1Header, name: str) -> Float[ndarray, "4 4"] | None:

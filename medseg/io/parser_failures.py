@@ -8,17 +8,26 @@ from __future__ import annotations
 
 import logging
 import struct
+import threading
 import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from xml.parsers.expat import ExpatError
 
+import cv2
+from nibabel.arraywriters import WriterError
+from nibabel.casting import CastingError, FloatingError
+from nibabel.cifti2.cifti2 import Cifti2HeaderError
 from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
+from nibabel.fileholders import FileHolderError
+from nibabel.filename_parser import TypesFilenamesError
+from nibabel.freesurfer.mghformat import MGHError
+from nibabel.spatialimages import HeaderDataError, HeaderTypeError, ImageDataError
 from nibabel.wrapstruct import WrapStructError
 from PIL import Image
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from medseg.errors import MedSegError, StudyFileError
 
@@ -41,13 +50,25 @@ PARSER_FAILURES: tuple[type[Exception], ...] = (
     zlib.error,
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
-    ImageFileError,
+    ExpatError,
+    cv2.error,
+    CastingError,
+    Cifti2HeaderError,
+    FileHolderError,
+    FloatingError,
     HeaderDataError,
+    HeaderTypeError,
+    ImageDataError,
+    ImageFileError,
+    MGHError,
+    TypesFilenamesError,
+    WriterError,
     WrapStructError,
     InvalidDicomError,
+    BytesLengthException,
     Image.DecompressionBombError,
 )
-"""Every kind that pydicom, its codecs, nibabel, Pillow, OpenCV and SimpleITK were seen to raise, and their parents."""
+"""Every kind that pydicom, its codecs, nibabel, Pillow, OpenCV and SimpleITK raise for a file, or a parent of it."""
 _LOGGERS = ("pydicom", "nibabel", "nibabel.global", "PIL", "pylibjpeg", "openjpeg", "libjpeg")
 
 
@@ -67,7 +88,7 @@ def parsing(name: str, what: str) -> Iterator[None]:
     Raises:
         StudyFileError: the parser failed; errors of ours pass as they are.
     """
-    with _quiet():
+    with _QUIET:
         try:
             yield
         except MedSegError:
@@ -80,15 +101,35 @@ def parsing(name: str, what: str) -> Iterator[None]:
             ) from None
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in _LOGGERS:
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-        try:
-            yield
-        finally:
-            for name, level in levels.items():
+class _Quiet:
+    """Parsers say nothing while at least one thread is inside; afterwards all is as before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._warnings = warnings.catch_warnings()
+        self._levels: dict[str, int] = {}
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside > 1:
+                return
+            self._warnings = warnings.catch_warnings()
+            self._warnings.__enter__()
+            warnings.simplefilter("ignore")
+            self._levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+            for name in _LOGGERS:
+                logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside:
+                return
+            for name, level in self._levels.items():
                 logging.getLogger(name).setLevel(level)
+            self._warnings.__exit__(None, None, None)
+
+
+_QUIET = _Quiet()

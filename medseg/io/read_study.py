@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medseg.errors import SeriesChoiceError, SizeLimitError, StudyFileError
+from medseg.errors import SeriesChoiceError, StudyFileError
 from medseg.io.dicom_groups import FrameGroup, facts_of, group_frames
 from medseg.io.dicom_headers import DicomHead, read_head
 from medseg.io.dicom_series import read_dicom_volume
@@ -123,8 +123,6 @@ def _contents(files: Sequence[FoundFile], limits: ReadLimits) -> _Contents:
                 heads.append(read_head(found, number))
             else:
                 candidates += _whole_files(found, limits)
-        except SizeLimitError:
-            raise
         except StudyFileError as failure:
             failures.append(failure)
     groups = group_frames(heads)

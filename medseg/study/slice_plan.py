@@ -114,7 +114,7 @@ def stretch(
     return affine_transform(
         picture,
         scale,
-        offset=offset,
+        offset=offset,  # pyright: ignore[reportArgumentType] - one per axis is meant
         output_shape=size,
         output=np.float32 if order == "linear" else picture.dtype,
         order=1 if order == "linear" else 0,

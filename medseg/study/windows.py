@@ -86,7 +86,8 @@ def choose_window(volume: Volume, prompt: str = "", override: IntensityWindow | 
             )
         return _named(override, "caller")
     if volume.unit == "HU":
-        for text, chosen_by in ((prompt, "prompt"), (volume.body_part, "body part")):
+        asked: tuple[tuple[str, ChosenBy], ...] = ((prompt, "prompt"), (volume.body_part, "body part"))
+        for text, chosen_by in asked:
             name = _first_named(text)
             if name:
                 return _named(name, chosen_by)

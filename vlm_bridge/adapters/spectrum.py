@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 _EXACT_SIDE = 1024
-"""Up to this shorter side the whole decomposition is computed: some seconds at most."""
+"""Up to this shorter side the whole decomposition is computed, in double precision: about a second at most."""
+_WITH_DOUBLE = ("cpu", "cuda")
 _OVERSAMPLING, _POWER_STEPS = 10, 4
 _SEED = 0
 
@@ -33,7 +34,8 @@ def leading_directions(
     side = min(weight.shape)
     sampled = count + _OVERSAMPLING
     if side <= _EXACT_SIDE or 4 * sampled > side:
-        left, values, right = torch.linalg.svd(weight, full_matrices=False)
+        exact = weight.double() if weight.device.type in _WITH_DOUBLE else weight
+        left, values, right = (part.to(weight.dtype) for part in torch.linalg.svd(exact, full_matrices=False))
     else:
         devices = [weight.device] if weight.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):

@@ -76,6 +76,8 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=None, help="folder of the medical sets")
     parser.add_argument("--minutes", type=float, default=TrainConfig().minutes)
     parser.add_argument("--vision-minutes", type=float, default=TrainConfig().vision_minutes)
+    parser.add_argument("--language-until", type=float, default=TrainConfig().language_until)
+    parser.add_argument("--fall", type=float, default=TrainConfig().fall)
     parser.add_argument("--learning-rate", type=float, default=TrainConfig().learning_rate)
     parser.add_argument("--pictures", type=int, default=16, help="pictures of a batch")
     parser.add_argument("--exchanges", type=int, default=8, help="exchanges of a picture in a batch")
@@ -83,6 +85,7 @@ def main() -> None:
         "--shares", type=float, nargs=3, default=SHARES, metavar=("SHAPES", "HOUSEHOLD", "MEDICAL"),
         help="of the pictures; grounding is learned fastest from shapes",
     )  # fmt: skip
+    parser.add_argument("--easy", type=float, default=0.0, help="share of the pictures of shapes with one or two")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="put the result into data/vlm_tiny")
     asked = parser.parse_args()
@@ -90,7 +93,7 @@ def main() -> None:
     torch.manual_seed(asked.seed)
     sources = Sources(
         scenes=scene_files(asked.scenes, test=False), medical=medical_items(asked.shared, held_out=False),
-        shares=tuple(asked.shares),
+        shares=tuple(asked.shares), easy=asked.easy,
     )  # fmt: skip
     tokenizer = tokenizer_of(asked.work, sources)
     writer = Writer(tokenizer)
@@ -102,7 +105,8 @@ def main() -> None:
         flush=True,
     )
     config = TrainConfig(
-        minutes=asked.minutes, vision_minutes=asked.vision_minutes, learning_rate=asked.learning_rate
+        minutes=asked.minutes, vision_minutes=asked.vision_minutes, language_until=asked.language_until,
+        learning_rate=asked.learning_rate, fall=asked.fall,
     )  # fmt: skip
     seed = asked.seed + int(time.time()) % 100_000  # a run that goes on draws other pictures
     dataset = Batches(sources, writer, asked.pictures, asked.exchanges, seed)

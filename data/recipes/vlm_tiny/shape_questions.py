@@ -13,9 +13,9 @@ _CLEAR_PIXELS = 20.0
 """Two shapes lie left and right of, or above and below, each other from this distance on."""
 
 
-def shape_picture(rng: Rng) -> Picture:
+def shape_picture(rng: Rng, *, easy: bool = False) -> Picture:
     """A random picture of shapes with everything that is asked of it."""
-    image, what, colour, shapes = draw_shapes(rng)
+    image, what, colour, shapes = draw_shapes(rng, easy=easy)
     exchanges = [
         *_colours(rng, shapes), *_forms(rng, shapes), *_presence(rng, shapes), *_sides(rng, shapes),
         *_counts(rng, shapes), *_places(rng, shapes), *_sizes(rng, shapes), *_descriptions(rng, shapes),

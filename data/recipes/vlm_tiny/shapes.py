@@ -12,6 +12,8 @@ from data.recipes.vlm_tiny.exchange import SIDE, Rng, one_of
 from data.recipes.vlm_tiny.vocabulary import SHAPES, colour_number, what_number
 
 _SHIFT = 4
+_COUNTS = (0.1, 0.18, 0.22, 0.22, 0.2, 0.08)
+"""How often there are one to six shapes."""
 _APART = 1.08
 """Shapes keep at least this many radii between their centres."""
 
@@ -35,12 +37,13 @@ class Shape:
         return f"{self.colour} {self.form}"
 
 
-def draw_shapes(rng: Rng) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Shape]]:
-    """Image, number of what and of the colour of each pixel, and the shapes."""
+def draw_shapes(rng: Rng, *, easy: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Shape]]:
+    """Image, number of what and of the colour of each pixel, and the shapes; an easy picture has one or two."""
     ground = rng.integers(20, 240, 3).astype(float)
     if rng.random() < 0.5:
         ground = np.clip(ground.mean() + (ground - ground.mean()) * 0.25, 0, 255)
-    shapes = _place(rng, ground)
+    count = int(rng.integers(1, 3) if easy else rng.choice([1, 2, 3, 4, 5, 6], p=_COUNTS))
+    shapes = _place(rng, ground, count)
     image = _painted_ground(rng, ground).astype(np.float32)
     what = np.zeros((SIDE, SIDE), np.int16)
     colour = np.zeros((SIDE, SIDE), np.int16)
@@ -57,8 +60,7 @@ def draw_shapes(rng: Rng) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[Shap
     return np.clip(image, 0, 255).astype(np.uint8), what, colour, shapes
 
 
-def _place(rng: Rng, ground: np.ndarray) -> list[Shape]:
-    count = int(rng.choice([1, 2, 3, 4, 5, 6], p=[0.1, 0.18, 0.22, 0.22, 0.2, 0.08]))
+def _place(rng: Rng, ground: np.ndarray, count: int) -> list[Shape]:
     forms, colours = _few(rng, SHAPES, rng.random() < 0.5), _few(rng, tuple(NAMED), rng.random() < 0.3)
     shapes: list[Shape] = []
     for _ in range(count * 12):
@@ -75,7 +77,7 @@ def _place(rng: Rng, ground: np.ndarray) -> list[Shape]:
         form = one_of(rng, forms)
         place = {"x": float(x), "y": float(y), "radius": float(radius), "angle": _angle(rng, form)}
         shapes.append(Shape(form=form, colour=name, rgb=rgb, **place))
-    return shapes or _place(rng, ground)
+    return shapes or _place(rng, ground, count)
 
 
 def _few(rng: Rng, names: tuple[str, ...], few: bool) -> list[str]:

@@ -31,6 +31,9 @@ class Sources:
     shares: tuple[float, float, float] = SHARES
     """Of shapes, household photos and medical pictures."""
 
+    easy: float = 0.0
+    """Share of the pictures of shapes that show one or two: what things are called is learned from these first."""
+
     def draw(self, rng: Rng) -> Picture:
         """One picture."""
         weights = np.array(self.shares) * (1, bool(self.scenes), bool(self.medical))
@@ -42,7 +45,7 @@ class Sources:
             return near or household_picture(arrays, facts, view, rng)
         if source == 2:
             return medical_picture(self.medical[self._medical_number(rng)], rng)
-        return shape_picture(rng)
+        return shape_picture(rng, easy=bool(rng.random() < self.easy))
 
     def _medical_number(self, rng: Rng) -> int:
         # small sets count as much as the square root of their size

@@ -29,6 +29,8 @@ class TrainConfig:
     minutes: float = 90.0
     vision_minutes: float = 20.0
     """Of these the vision tower learns alone."""
+    language_until: float = 0.0
+    """After that and up to this minute connector and language learn alone, which costs half as much."""
     fall: float = 0.3
     """Share of the time at the end in which the learning rate falls to zero."""
     learning_rate: float = 1.5e-3
@@ -83,8 +85,16 @@ def train(
         rate = config.learning_rate * _rate(now / (config.minutes * 60), step - first_step, config.fall)
         for group in (group for optimizer in both for group in optimizer.param_groups):
             group["lr"] = rate
-        losses = batch_losses(trained, next(batches), with_words=now > config.vision_minutes * 60)
-        total = losses.get("words", torch.zeros(())) + config.dense_weight * (losses["what"] + 0.5 * losses["colour"])
+        with_words = now > config.vision_minutes * 60
+        losses = batch_losses(
+            trained,
+            next(batches),
+            with_words=with_words,
+            with_vision=not with_words or now > config.language_until * 60,
+        )
+        total = losses.get("words", torch.zeros(()))
+        if "what" in losses:
+            total = total + config.dense_weight * (losses["what"] + 0.5 * losses["colour"])
         trained.zero_grad()
         total.backward()
         nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
@@ -108,16 +118,22 @@ def _rate(progress: float, steps_done: int, fall: float) -> float:
     return min(1.0, (steps_done + 1) / 150) * min(1.0, max(0.0, (1 - progress) / fall))
 
 
-def batch_losses(trained: Trained, batch: PackedBatch, *, with_words: bool) -> dict[str, Tensor]:
-    """Cross-entropies: what each place shows, its colour and, where asked for, the words of the answers."""
+def batch_losses(
+    trained: Trained, batch: PackedBatch, *, with_words: bool, with_vision: bool = True
+) -> dict[str, Tensor]:
+    """Cross-entropies: what each place shows and its colour, the words of the answers, as asked for.
+
+    Without vision its tower learns nothing from the words either.
+    """
+    losses: dict[str, Tensor] = {}
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        patches = patch_features(trained.model, batch.pixels)
-        what, colour = trained.heads(patches)
+        with torch.set_grad_enabled(with_vision and torch.is_grad_enabled()):
+            patches = patch_features(trained.model, batch.pixels)
+        dense = trained.heads(patches) if with_vision else None
         logits = answer_logits(trained.model, patches, batch) if with_words else None
-    losses = {
-        "what": _dense_loss(what.float(), coarse_labels(batch.what)),
-        "colour": _dense_loss(colour.float(), coarse_labels(batch.colour)),
-    }
+    if dense is not None:
+        losses["what"] = _dense_loss(dense[0].float(), coarse_labels(batch.what))
+        losses["colour"] = _dense_loss(dense[1].float(), coarse_labels(batch.colour))
     if logits is not None:
         losses["words"] = cross_entropy(logits.float(), batch.labels[batch.labels != IGNORED])
     return losses

@@ -29,7 +29,7 @@ def test_masks_of_every_orientation_lie_where_they_were(tmp_path: Path, degrees:
         write_mask_nifti(tmp_path / "mask.nii.gz", volume.voxels > 50, volume)
         expected = centroid(mask, affine)
 
-        theirs = nibabel.load(tmp_path / "mask.nii.gz")
+        theirs = nibabel.Nifti1Image.from_filename(tmp_path / "mask.nii.gz")
         np.testing.assert_array_equal(np.asarray(theirs.dataobj), mask)
         assert np.linalg.norm(centroid(np.asarray(theirs.dataobj) > 0, theirs.affine) - expected) < half_a_voxel
 
@@ -81,7 +81,9 @@ def test_scaled_values_are_those_of_nibabel(tmp_path: Path) -> None:
     image.header.set_slope_inter(0.25, -7)
     nibabel.save(image, tmp_path / "scaled.nii")
     volume = read_study(tmp_path / "scaled.nii").volume
-    np.testing.assert_allclose(volume.voxels, nibabel.load(tmp_path / "scaled.nii").get_fdata(), rtol=1e-6)
+    np.testing.assert_allclose(
+        volume.voxels, nibabel.Nifti1Image.from_filename(tmp_path / "scaled.nii").get_fdata(), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,9 @@ def test_labels_keep_their_numbers_and_wrong_ones_are_refused(tmp_path: Path) ->
     labels = np.zeros(volume.shape, dtype=np.int32)
     labels[0, 0, 0], labels[3, 4, 5] = 300, 2
     write_mask_nifti(tmp_path / "labels.nii", labels, volume)
-    np.testing.assert_array_equal(np.asarray(nibabel.load(tmp_path / "labels.nii").dataobj), labels)
+    np.testing.assert_array_equal(
+        np.asarray(nibabel.Nifti1Image.from_filename(tmp_path / "labels.nii").dataobj), labels
+    )
     with pytest.raises(InvalidInputError, match="0-65535"):
         write_mask_nifti(tmp_path / "labels.nii", labels - 1, volume)
     with pytest.raises(InvalidInputError, match=r"\.nii or \.nii\.gz"):

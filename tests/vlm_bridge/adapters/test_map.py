@@ -135,7 +135,7 @@ def test_lengths_of_a_and_b_do_not_matter_and_get_no_gradient(scale_up: float, s
 
 
 def test_lengths_are_alpha_and_beta() -> None:
-    model, found = adapted()
+    _, found = adapted()
     disturb(found)
     with torch.no_grad():
         found.lomap_beta["default"].fill_(-0.5)  # negative turns the direction around
