@@ -1,6 +1,6 @@
 """Does the theory of Muon say when it is faster than gradient descent?
 
-`python -m benchmarks.muon_theory` prints three tables, in float64, in half a minute:
+`python -m benchmarks.muon_theory` prints three tables, in float64, in some seconds:
 
 1. Quadratics 1/2 <W, Q W> whose spectrum falls by a factor, with the step sizes of the theory: along U V^T the nuclear
    norm of G over that of Q for Muon (exact, without momentum), and 1 over the spectral norm of Q for gradient descent.

@@ -1,10 +1,10 @@
 """How far each optimiser of the catalogue brings a small language model in the same number of steps.
 
-`python -m benchmarks.optimizer_learning` trains a Qwen2 of 0.25 million weights (2 layers of width 96) from scratch on an
-endless synthetic text of 64 words, in which a word depends on the two before it. Every optimiser gets the same six
-learning rates, the same batches and a linear schedule, and its best rate is shown, with the same rate from a second start.
-The loss is on batches never trained on; the entropy of the text, below which no model comes, is printed beside it. The
-task is small and trained from scratch: it shows that an optimiser works, and says little about large models.
+`python -m benchmarks.optimizer_learning` trains a Qwen2 of 0.23 million weights (2 layers of width 96) from scratch on
+an endless synthetic text of 64 words, in which a word depends on the two before it. Every optimiser gets the same six
+learning rates, the same batches and a linear schedule; its best rate is shown, and that rate from a second start. The
+loss is on batches never trained on. The entropy of the text, below which no model comes, is printed beside it. The task
+is small and trained from scratch: it shows that an optimiser works, and says little about large models.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from vlm_bridge.optim.config import OptimizerConfig
 from vlm_bridge.optim.mlorc import MLorcConfig
 from vlm_bridge.optim.state_size import state_bytes
 
-_WORDS, _ROWS, _LENGTH, _STEPS = 64, 16, 32, 300
+_WORDS, _ROWS, _LENGTH, _STEPS = 64, 16, 32, 150
 _RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 _WAYS = (
     ("adamw", 0), ("adafactor", 0), ("lion", 0), ("muon", 0),
-    ("mlorc_adamw", 1), ("mlorc_adamw", 4), ("mlorc_adamw", 16), ("mlorc_lion", 4),
+    ("mlorc_adamw", 1), ("mlorc_adamw", 4), ("mlorc_lion", 4),
 )  # fmt: skip
 """Member and rank."""
 

@@ -7,7 +7,7 @@ the free description of a series, which is compared with the patient's name and 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from medseg.errors import StudyFileError
+from medseg.io.dicom_suv import SUV_TAGS, suv_factor
 from medseg.io.dicom_values import count_of, numbers, one_number, word
 from medseg.io.found_files import FoundFile
 from medseg.io.parser_failures import parsing
@@ -36,6 +37,7 @@ _SPLIT_TAGS = (
     "AcquisitionTime", "ContentTime",
 )  # fmt: skip
 """What may tell two slices of one place apart, the likeliest first."""
+_TAGS = (*_FILE_TAGS, *_SPLIT_TAGS, *SUV_TAGS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +117,7 @@ def read_head(found: FoundFile, number: int) -> DicomHead:
         StudyFileError: no DICOM, no image, or a header that contradicts itself.
     """
     with parsing(found.name, "a DICOM image"):
-        header = dcmread(found.path, force=True, stop_before_pixels=True, specific_tags=[*_FILE_TAGS, *_SPLIT_TAGS])
+        header = dcmread(found.path, force=True, stop_before_pixels=True, specific_tags=[*_TAGS])
         rows, columns = count_of(header, "Rows"), count_of(header, "Columns")
         if not rows or not columns:
             raise StudyFileError(
@@ -129,6 +131,13 @@ def _head(header: Dataset, found: FoundFile, number: int, size: tuple[int, int])
     frames = _frames(header, number, size)
     samples = count_of(header, "SamplesPerPixel") or 1
     modality = word(header, "Modality") or "unknown"
+    unit = _unit(header, modality, samples)
+    uptake = suv_factor(header) if unit == "Bq/ml" else None
+    if uptake is not None:
+        unit = "SUV"
+        frames = tuple(
+            replace(frame, slope=frame.slope * uptake, intercept=frame.intercept * uptake) for frame in frames
+        )
     return DicomHead(
         found=found,
         frames=frames,
@@ -139,7 +148,7 @@ def _head(header: Dataset, found: FoundFile, number: int, size: tuple[int, int])
         modality=modality,
         photometric=word(header, "PhotometricInterpretation") or "MONOCHROME2",
         samples=samples,
-        unit=_unit(header, modality, samples),
+        unit=unit,
         body_part=word(header, "BodyPartExamined"),
         sop_uid=word(header, "SOPInstanceUID"),
         series_uid=word(header, "SeriesInstanceUID"),

@@ -42,7 +42,7 @@ def read_dicom_volume(
         stack = Stack(frames=group.frames, voxel_to_ras=flat_affine(first.spacing, first.depth))
         space = "frames" if group.head.layout == "frames" else "picture"
     voxels, more = join(decode(heads, stack.frames, limits))
-    notices += _contradictions(group)
+    notices += [*_contradictions(group), *_uptake(group)]
     files = list(dict.fromkeys(frame.file for frame in stack.frames if frame is not None))
     by_file = {head.frames[0].file: head for head in heads}
     slices = tuple(
@@ -94,6 +94,15 @@ def _contradictions(group: FrameGroup) -> list[Notice]:
         return []
     text = f"The header counts {counted} frame(s) and describes {described}: those it counts were read."
     return [Notice(code="frame_count", text=text)]
+
+
+def _uptake(group: FrameGroup) -> list[Notice]:
+    texts = {
+        "SUV": "Activity was turned into SUV by body weight, with the dose at the time of the scan.",
+        "Bq/ml": "Values stay in Bq/ml: the header does not say enough for SUV.",
+    }
+    text = texts.get(group.head.unit)
+    return [Notice(code="suv" if group.head.unit == "SUV" else "no_suv", text=text)] if text else []
 
 
 def _without_copies(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,6 @@ TOLERANCE = 2e-5
 
 @pytest.fixture(params=sorted(ADAPTERS))
 def name(request: pytest.FixtureRequest) -> str:
-    warnings.filterwarnings("ignore", category=UserWarning, module="peft")
     return request.param
 
 

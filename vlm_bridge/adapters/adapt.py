@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +19,13 @@ from torch import nn
 from vlm_bridge.adapters.catalogue import make_adapter_config
 from vlm_bridge.adapters.peft_door import SETTINGS_FILE, BaseTunerLayer
 from vlm_bridge.backbone.protocol import VisionLanguageBackbone
-from vlm_bridge.errors import BackboneError, InvalidInputError
+from vlm_bridge.errors import BackboneError, InvalidInputError, VlmBridgeError
 
 Backbone = TypeVar("Backbone", bound=VisionLanguageBackbone)
+_DOES_NOT_FIT = (
+    "expected an adapter that fits this model, found one that PEFT refuses ({}). Correct its settings, or take the "
+    "backbone it was learned on."
+)
 
 
 def adapt(
@@ -46,7 +51,8 @@ def adapt(
 
     Raises:
         InvalidInputError: unknown method, setting or layer, or a name that is taken.
-        BackboneError: a layer cannot be adapted by this method, as where it is quantised.
+        BackboneError: a layer cannot be adapted by this method, as where it is quantised. The model is then as before,
+            but for the weights that `pissa` and `olora` of PEFT had changed already.
     """
     if "target_modules" in settings:
         raise InvalidInputError("Adapt: expected layers=..., found target_modules. Name last parts of names in layers.")
@@ -54,7 +60,8 @@ def adapt(
     config: Any = make_adapter_config(name, target_modules=targets, **settings)
     model = backbone.model
     if not isinstance(model, PeftModel):
-        return _around(backbone, get_peft_model(model, config, adapter_name=adapter_name))
+        with _as_before_if_it_fails(model, name):
+            return _around(backbone, get_peft_model(model, config, adapter_name=adapter_name))
     known: Any = model.peft_config
     kinds = {str(one.peft_type.value) for one in known.values()}
     if adapter_name in known or kinds != {str(config.peft_type.value)}:
@@ -62,7 +69,8 @@ def adapt(
             f"Adapt: expected a new name and the method of the adapters there are, found {adapter_name!r} by {name} "
             f"beside {', '.join(known)} ({', '.join(sorted(kinds))}). Choose another name, or merge these first."
         )
-    model.add_adapter(adapter_name, config)
+    with _without_it_if_it_fails(model, adapter_name, name):
+        model.add_adapter(adapter_name, config)
     return backbone
 
 
@@ -81,22 +89,18 @@ def load_adapter(
             "save_pretrained wrote (that of an adapter not called default is inside)."
         )
     model = backbone.model
-    try:
-        if not isinstance(model, PeftModel):
+    if not isinstance(model, PeftModel):
+        with _as_before_if_it_fails(model, f"{folder} (of another model?)"):
             loaded = PeftModel.from_pretrained(model, str(folder), adapter_name=adapter_name, is_trainable=trainable)
             return _around(backbone, loaded)
-        if adapter_name in model.peft_config:
-            raise InvalidInputError(
-                f"{folder}: expected a new name, found {adapter_name!r} among {', '.join(model.peft_config)}. "
-                "Choose another."
-            )
+    if adapter_name in model.peft_config:
+        raise InvalidInputError(
+            f"{folder}: expected a new name, found {adapter_name!r} among {', '.join(model.peft_config)}. "
+            "Choose another."
+        )
+    with _without_it_if_it_fails(model, adapter_name, str(folder)):
         model.load_adapter(str(folder), adapter_name, is_trainable=trainable)
-        model.set_adapter(adapter_name, inference_mode=not trainable)
-    except RuntimeError as error:
-        raise BackboneError(
-            f"{folder}: expected an adapter of this model, found tensors that do not fit ({error}). "
-            "Load the backbone it was learned on."
-        ) from error
+    model.set_adapter(adapter_name, inference_mode=not trainable)
     return backbone
 
 
@@ -153,6 +157,35 @@ def _adaptable(model: nn.Module) -> Iterator[tuple[str, Any]]:
             yield name, module
         elif isinstance(module, nn.Linear):
             yield name, module
+
+
+@contextmanager
+def _as_before_if_it_fails(model: nn.Module, what: str) -> Iterator[None]:
+    """Take off what was put around layers, should the block fail; what PEFT refuses becomes an error of ours."""
+    try:
+        yield
+    except (BackboneError, RuntimeError, ValueError) as error:
+        for name, layer in list(_adaptable(model)):
+            if isinstance(layer, BaseTunerLayer):
+                model.set_submodule(name, layer.get_base_layer())
+        if isinstance(error, VlmBridgeError):
+            raise
+        raise BackboneError(f"{what}: {_DOES_NOT_FIT.format(error)}") from error
+
+
+@contextmanager
+def _without_it_if_it_fails(model: PeftModel, adapter_name: str, what: str) -> Iterator[None]:
+    """The same for one adapter among others."""
+    try:
+        yield
+    except (BackboneError, RuntimeError, ValueError) as error:
+        model.peft_config.pop(adapter_name, None)
+        for _, layer in _adaptable(model):
+            if isinstance(layer, BaseTunerLayer):
+                layer.delete_adapter(adapter_name)
+        if isinstance(error, VlmBridgeError):
+            raise
+        raise BackboneError(f"{what}: {_DOES_NOT_FIT.format(error)}") from error
 
 
 def _around(backbone: Backbone, model: Any) -> Backbone:

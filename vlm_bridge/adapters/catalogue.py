@@ -97,4 +97,9 @@ def make_adapter_config(name: str, **settings: Any) -> PeftConfig:
             f"Adapter {name}: expected settings among {', '.join(sorted(known))}, found {', '.join(unknown)}. "
             "Leave them out."
         )
-    return method.config(**{**method.settings, **settings})
+    try:
+        return method.config(**{**method.settings, **settings})
+    except InvalidInputError:
+        raise
+    except ValueError as error:
+        raise InvalidInputError(f"Adapter {name}: expected settings it takes, found others: {error}") from error

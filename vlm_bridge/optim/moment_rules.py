@@ -54,6 +54,7 @@ def lion_step(
     beta_direction, beta_mean = group["betas"]
     mean = moments["mean"]
     direction = torch.lerp(mean, gradient, 1 - beta_direction).sign_()
+    weights.mul_(1 - group["lr"] * group["weight_decay"])
     weights.add_(direction, alpha=-group["lr"])
     mean.lerp_(gradient, 1 - beta_mean)
 

@@ -55,13 +55,13 @@ def sort_parameters(
     Raises:
         InvalidInputError: an override names no role, or fits no parameter.
     """
-    overrides = overrides or {}
+    said: Mapping[str, Role] = overrides or {}
     named = {name: value for name, value in model.named_parameters() if value.requires_grad}
-    _check_overrides(overrides, named)
+    _check_overrides(said, named)
     found = _roles_by_owner(model)
     rows = []
     for name, value in named.items():
-        override = next((role for pattern, role in overrides.items() if fnmatch(name, pattern)), None)
+        override = next((role for pattern, role in said.items() if fnmatch(name, pattern)), None)
         plain: Role = "vector" if value.ndim < 2 else "table"
         role = override or found.get(id(value)) or plain
         decays = value.ndim > 1 and name not in without_decay
@@ -102,7 +102,7 @@ def _roles_by_owner(model: nn.Module) -> dict[int, Role]:
     return matrices | heads | embeddings
 
 
-def _check_overrides(overrides: Mapping[str, str], named: Mapping[str, nn.Parameter]) -> None:
+def _check_overrides(overrides: Mapping[str, Any], named: Mapping[str, nn.Parameter]) -> None:
     for pattern, role in overrides.items():
         if role not in ROLES:
             raise InvalidInputError(

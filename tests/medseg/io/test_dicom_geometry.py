@@ -33,7 +33,7 @@ def test_slices_are_sorted_along_their_normal_whatever_their_names_and_numbers(t
 
 @pytest.mark.parametrize("seed", range(4))
 def test_oblique_series_lie_where_simpleitk_puts_them(tmp_path: Path, seed: int) -> None:
-    turn = Rotation.random(rng=seed).as_matrix()
+    turn = Rotation.random(rng=np.random.default_rng(seed)).as_matrix()
     origin = np.array([12.0, -34.0, 56.0])
     positions = [origin + 2.5 * number * turn[:, 2] for number in range(5)]
     folder = write_slices(tmp_path, noise(), positions, [*turn[:, 0], *turn[:, 1]])

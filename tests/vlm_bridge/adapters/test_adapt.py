@@ -124,8 +124,41 @@ def test_folders_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         layer.mlp.up_proj = torch.nn.Linear(32, 48, bias=False)
         layer.mlp.gate_proj = torch.nn.Linear(32, 48, bias=False)
         layer.mlp.down_proj = torch.nn.Linear(48, 32, bias=False)
-    with pytest.raises(BackboneError, match="expected an adapter of this model"):
+    with pytest.raises(BackboneError, match="expected an adapter that fits this model"):
         load_adapter(wide, tmp_path)
+    assert not any(isinstance(module, MapLinear) for module in wide.model.modules())
+    several = adapt(wide, "map")
+    before = logits(several)
+    with pytest.raises(BackboneError, match="expected an adapter that fits this model"):
+        load_adapter(several, tmp_path, adapter_name="narrow")
+    assert list(several.model.peft_config) == ["default"]
+    assert torch.equal(logits(several), before)
+
+
+def test_a_model_that_cannot_be_adapted_is_left_as_it_was() -> None:
+    backbone = tiny_backbone()
+    before = logits(backbone)
+    odd = backbone.model.model.language_model.layers[1].mlp
+    kept = odd.down_proj
+    odd.down_proj = torch.nn.Linear(64, 32, bias=False, device="meta")
+    with pytest.raises(BackboneError, match=r"layers\.1\.mlp\.down_proj: expected loaded weights"):
+        adapt(backbone, "map")
+    assert not any(isinstance(module, MapLinear) for module in backbone.model.modules())
+    odd.down_proj = kept
+    assert torch.equal(logits(adapt(backbone, "lora")), before)
+
+
+def test_what_peft_refuses_is_said_in_our_way() -> None:
+    with pytest.raises(BackboneError, match="miss: expected an adapter that fits this model"):
+        adapt(tiny_backbone(), "miss", r=999)
+    backbone = adapt(tiny_backbone(), "miss")
+    before = logits(backbone)
+    with pytest.raises(BackboneError, match="miss: expected an adapter that fits this model"):
+        adapt(backbone, "miss", r=999, adapter_name="second")
+    assert list(backbone.model.peft_config) == ["default"]
+    assert torch.equal(logits(backbone), before)
+    with pytest.raises(InvalidInputError, match="Adapter lora: expected settings it takes"):
+        adapt(tiny_backbone(), "lora", use_dora=True, megatron_config={"a": 1})
 
 
 def test_parts_of_an_adapted_backbone_hold_the_adapters() -> None:
