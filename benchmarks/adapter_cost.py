@@ -1,6 +1,6 @@
 """What a training step costs under MAP and SpecLoRA, against LoRA of rank 16 in the same run.
 
-`python -m benchmarks.adapter_cost` takes steps (pass, gradients, AdamW) of a Qwen2 of 16 million random weights (4
+`python -m benchmarks.adapter_cost` takes steps (pass, gradients, AdamW) of a Qwen2 of 12 million random weights (4
 layers of width 512, all linear layers but the head adapted) on 512 tokens, on one thread. The methods take turns, and
 who begins changes from round to round; times are of the processor, so that other work on the machine counts little.
 Each round gives one ratio, and the table shows the median and the middle half.

@@ -13,7 +13,7 @@ import copy
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -30,6 +30,10 @@ from vlm_bridge.optim.state_size import factor_numbers, state_bytes
 _ROWS, _LENGTH, _ROUNDS = 4, 256, 9
 _BAR_TIME, _BAR_MEMORY = 1.35, 0.02
 _NAMES = ("adamw", "mlorc_adamw", "mlorc_lion", "muon")
+_KEPT: tuple[tuple[int, Literal["float32", "bfloat16"]], ...] = (
+    (1, "float32"), (2, "float32"), (3, "float32"), (4, "float32"), (4, "bfloat16"), (8, "float32"),
+)  # fmt: skip
+"""Rank, and what factors are kept in."""
 
 
 def _batch() -> dict[str, torch.Tensor]:
@@ -65,14 +69,7 @@ def _print_memory(model: nn.Module) -> None:
     print(f"\n{len(matrices)} matrices; AdamW keeps {whole:,} numbers of them, measured {held:,} bytes\n")
     print("| rank | state | MLorc-AdamW by formula | measured bytes | share of AdamW | MLorc-Lion, bytes | share |")
     print("|---|---|---|---|---|---|---|")
-    for rank, dtype in (
-        (1, "float32"),
-        (2, "float32"),
-        (3, "float32"),
-        (4, "float32"),
-        (4, "bfloat16"),
-        (8, "float32"),
-    ):
+    for rank, dtype in _KEPT:
         formula = sum(factor_numbers(rows, columns, rank) for rows, columns in matrices)
         config = MLorcConfig(rank=rank, state_dtype=dtype)
         adamw, lion = (held_bytes(model, name, config) for name in ("mlorc_adamw", "mlorc_lion"))

@@ -180,7 +180,8 @@ def _frames(header: Dataset, number: int, size: tuple[int, int]) -> tuple[FrameH
         groups = [own[index]] if index < len(own) else []
         frame = _frame(header, [*groups, shared], number, index)
         if offsets and len(offsets) == count and frame["position"] and frame["orientation"]:
-            frame["position"] = _moved(frame["position"], frame["orientation"], offsets[index])
+            # Offsets begin at 0 or at the first place; either way their differences are meant.
+            frame["position"] = _moved(frame["position"], frame["orientation"], offsets[index] - offsets[0])
         if tiled[0] and frame["tile"] is None and not own:
             frame["segment"], frame["tile"] = _full_tile(index, size, tiled)
         found.append(FrameHead(**frame))

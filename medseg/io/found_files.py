@@ -148,8 +148,10 @@ def _start(path: Path) -> bytes:
 
 
 def _kind(path: Path) -> Kind:
-    with parsing(path.name, _READ):
+    try:
         start = _start(path)
+    except OSError:
+        start = b""  # the reader its name points to will say why
     if start[128:132] == b"DICM":
         return "dicom"
     marked: Kind | None = next((kind for mark, kind in _STARTS if start.startswith(mark)), None)

@@ -15,6 +15,7 @@ from medseg.io.found_files import FoundFile, found_files
 from medseg.io.itk_volume import itk_facts, read_itk
 from medseg.io.limits import ReadLimits
 from medseg.io.nifti import nifti_facts, read_nifti
+from medseg.io.parser_failures import parsing
 from medseg.io.picture import picture_facts, read_picture
 from medseg.study.series_facts import SeriesFacts
 from medseg.study.study import Notice, Study
@@ -32,6 +33,8 @@ class ReadOptions:
     """Uneven gaps and missing slices: `refuse`, or keep the `longest` even run with a notice."""
     tilt: Tilt = "shear"
     """A tilted gantry: `shear` writes it into the affine with a notice, or `refuse`."""
+    modality: str = ""
+    """DICOM's word for what files of other formats hold; values of `CT` are then taken as HU."""
     limits: ReadLimits = ReadLimits()
     """How much may be opened and allocated."""
 
@@ -54,7 +57,7 @@ class _Contents:
     notices: tuple[Notice, ...]
 
 
-def list_series(path: Path, *, limits: ReadLimits | None = None) -> tuple[SeriesFacts, ...]:
+def list_series(path: Path | str, *, limits: ReadLimits | None = None) -> tuple[SeriesFacts, ...]:
     """Every series of a file, folder or zip archive that could be read, by its headers alone.
 
     Raises:
@@ -62,11 +65,11 @@ def list_series(path: Path, *, limits: ReadLimits | None = None) -> tuple[Series
         SizeLimitError: more files or bytes than allowed.
     """
     allowed = limits or ReadLimits()
-    with found_files(path, allowed) as files:
+    with found_files(Path(path), allowed) as files:
         return tuple(candidate.facts for candidate in _contents(files, allowed).candidates)
 
 
-def read_study(path: Path, *, series: str | None = None, options: ReadOptions | None = None) -> Study:
+def read_study(path: Path | str, *, series: str | None = None, options: ReadOptions | None = None) -> Study:
     """One series of a file, folder or zip archive, with its geometry and what was noticed.
 
     Where there are several, `series` names one by the `key` that `list_series` gives; none is taken by guess.
@@ -78,10 +81,13 @@ def read_study(path: Path, *, series: str | None = None, options: ReadOptions | 
         SizeLimitError: more files, bytes or voxels than allowed.
     """
     chosen = options or ReadOptions()
-    with found_files(path, chosen.limits) as files:
+    with found_files(Path(path), chosen.limits) as files:
         contents = _contents(files, chosen.limits)
         candidate = _choose(contents.candidates, series)
         volume, notices = _read(candidate, contents.heads, chosen)
+    if chosen.modality and volume.modality == "unknown":
+        unit = "HU" if chosen.modality == "CT" and volume.unit == "unknown" else volume.unit
+        volume = replace(volume, modality=chosen.modality, unit=unit)
     return Study(series=(candidate.facts,), volumes=(volume,), notices=(*contents.notices, *notices))
 
 
@@ -118,7 +124,8 @@ def _contents(files: Sequence[FoundFile], limits: ReadLimits) -> _Contents:
     failures: list[StudyFileError] = []
     for number, found in enumerate(files):
         try:
-            limits.check_file(found.path.stat().st_size, found.name)
+            with parsing(found.name, "a readable file"):
+                limits.check_file(found.path.stat().st_size, found.name)
             if found.kind == "dicom":
                 heads.append(read_head(found, number))
             else:

@@ -28,16 +28,19 @@ WINDOWS_HU: dict[str, tuple[float, float]] = {
 }
 """Name -> lowest and highest value shown, HU. As level/width: 40/400, -600/1500, 400/1800, 40/80, 40/400, 60/160."""
 _WORDS: tuple[tuple[str, str], ...] = (
-    ("lung", r"lungs?|pulmonary|lobes?|emphysema\w*|ground.glass|pneumothora\w*|bronch\w*|airways?|trachea\w*"),
-    ("bone", r"bon(?:e|es|y)|ribs?|vertebra\w*|fractur\w*|skull|spine|sacrum|femurs?|pelvic bones?|sternum|clavicles?"),
     (
-        "brain",
-        r"brain|cerebr\w*|cerebell\w*|intracranial|ventricles? of the brain|h(?:a)?emorrhagic stroke|stroke|head",
+        "lung",
+        r"lungs?|pulmonary|(?:upper|middle|lower) lobes?|emphysema\w*|ground.glass|pneumo(?:nia|thorax)|bronch\w*|"
+        r"airways?|trachea\w*",
     ),
-    ("mediastinum", r"mediastin\w*|heart|aort\w*|cardiac|thymus|chest"),
+    ("bone", r"bon(?:e|es|y)|ribs?|vertebra\w*|fractur\w*|skull|spine|sacrum|femurs?|sternum|clavicles?"),
+    ("brain", r"brain|cerebr\w*|cerebell\w*|intracranial|subdural|stroke"),
+    ("mediastinum", r"mediastin\w*|heart|aort\w*|cardiac|thymus"),
     ("liver", r"liver|hepat\w*"),
 )
 """Window -> words that ask for it; the window whose word comes first in the text is taken."""
+_BODY_PARTS = {"HEAD": "brain", "LSPINE": "bone", "TSPINE": "bone", "CSPINE": "bone", "EXTREMITY": "bone"}
+"""DICOM's body parts that `_WORDS` does not know, since a prompt means other things by them (head of the femur)."""
 _PERCENTILES = (0.5, 99.5)
 
 
@@ -86,11 +89,10 @@ def choose_window(volume: Volume, prompt: str = "", override: IntensityWindow | 
             )
         return _named(override, "caller")
     if volume.unit == "HU":
-        asked: tuple[tuple[str, ChosenBy], ...] = ((prompt, "prompt"), (volume.body_part, "body part"))
-        for text, chosen_by in asked:
-            name = _first_named(text)
-            if name:
-                return _named(name, chosen_by)
+        if name := _first_named(prompt):
+            return _named(name, "prompt")
+        if name := _BODY_PARTS.get(volume.body_part) or _first_named(volume.body_part):
+            return _named(name, "body part")
         return _named("soft tissue", "modality")
     if volume.unit == "8 bit":
         return IntensityWindow(low=0.0, high=255.0, name="as stored", chosen_by="modality")

@@ -75,8 +75,8 @@ def test_the_wheel_holds_packages_and_samples_alone(wheel: Path, checkout: Path)
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.partition("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"vision3d", "vlm_bridge", "apps"}
-    modules = [path for top in ("vision3d", "vlm_bridge", "apps") for path in (checkout / top).rglob("*.py")]
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"vision3d", "medseg", "vlm_bridge", "apps"}
+    modules = [path for top in ("vision3d", "medseg", "vlm_bridge", "apps") for path in (checkout / top).rglob("*.py")]
     assert {path.relative_to(checkout).as_posix() for path in modules} <= set(names)
     assert "vlm_bridge/embedded/manifest.json" in names
     assets = json.loads((checkout / "data/manifest.json").read_text())["assets"]

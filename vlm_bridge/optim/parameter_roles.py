@@ -61,9 +61,8 @@ def sort_parameters(
     found = _roles_by_owner(model)
     rows = []
     for name, value in named.items():
-        override = next((role for pattern, role in said.items() if fnmatch(name, pattern)), None)
-        plain: Role = "vector" if value.ndim < 2 else "table"
-        role = override or found.get(id(value)) or plain
+        role: Role = found.get(id(value), "vector" if value.ndim < 2 else "table")
+        role = _overridden(name, role, said)
         decays = value.ndim > 1 and name not in without_decay
         rows.append(SortedParameter(name=name, parameter=value, role=role, decays=decays))
     return rows
@@ -100,6 +99,13 @@ def _roles_by_owner(model: nn.Module) -> dict[int, Role]:
         if head is not None and isinstance(getattr(head, "weight", None), nn.Parameter):
             heads[id(head.weight)] = "head"
     return matrices | heads | embeddings
+
+
+def _overridden(name: str, role: Role, overrides: Mapping[str, Role]) -> Role:
+    for pattern, wanted in overrides.items():
+        if fnmatch(name, pattern):
+            return wanted
+    return role
 
 
 def _check_overrides(overrides: Mapping[str, Any], named: Mapping[str, nn.Parameter]) -> None:

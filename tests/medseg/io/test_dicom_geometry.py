@@ -161,6 +161,22 @@ def test_directions_are_mended_within_a_hundredth_and_refused_beyond(tmp_path: P
         read_study(broken)
 
 
+@pytest.mark.parametrize("first", [0.0, -50.0])
+def test_frames_of_a_dose_lie_at_their_offsets(tmp_path: Path, first: float) -> None:
+    pixels = noise(4)
+
+    def dose(made: Dataset, number: int) -> None:
+        made.Modality, made.NumberOfFrames, made.DoseUnits = "RTDOSE", 4, "GY"
+        made.DoseGridScaling = 0.01
+        made.GridFrameOffsetVector = [first + 3.0 * frame for frame in range(4)]
+        made.PixelData = pixels.tobytes()
+
+    volume = read_study(write_slices(tmp_path, pixels[:1], [(-10.0, -20.0, -50.0)], change=dose)).volume
+    np.testing.assert_allclose(volume.voxels, 0.01 * pixels.transpose(2, 1, 0) - 1024, rtol=1e-6)
+    np.testing.assert_allclose(volume.voxel_to_ras[2], (0.0, 0.0, 3.0, -50.0), rtol=0, atol=1e-9)
+    assert volume.unit == "Gy"
+
+
 def test_frames_of_one_file_have_their_own_places_and_slopes(tmp_path: Path) -> None:
     pixels = noise(4)
     order = [2, 0, 3, 1]

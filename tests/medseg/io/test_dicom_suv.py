@@ -67,6 +67,7 @@ def test_a_dose_before_midnight_is_of_the_day_before(tmp_path: Path) -> None:
     np.testing.assert_allclose(voxels, activity() * 80_000 / (400e6 * 2 ** (-3600 / HALF_LIFE_S)), rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR TM")  # the test writes one
 @pytest.mark.parametrize(
     "changes",
     [

@@ -41,6 +41,7 @@ def test_several_series_are_listed_and_none_is_guessed(tmp_path: Path) -> None:
         study = read_study(folder, series=one.key)
         assert study.volume.shape == one.shape
         assert study.series[0] == one
+    assert list_series(str(folder)) == facts
     with pytest.raises(SeriesChoiceError, match="none of that name among 2"):
         read_study(folder, series="third")
 
@@ -108,6 +109,29 @@ def test_files_of_one_name_have_keys_of_their_own(tmp_path: Path) -> None:
         Image.new("L", (3, 2), 7 * number).save(tmp_path / folder / "same.png")
     assert [one.key for one in list_series(tmp_path)] == ["same.png#1", "same.png#2"]
     assert read_study(tmp_path, series="same.png#2").volume.voxels.max() == 7
+
+
+def test_the_caller_says_what_a_file_without_a_modality_holds(tmp_path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.zeros((2, 2, 2), np.int16), np.eye(4)), tmp_path / "a.nii")
+    volume = read_study(tmp_path / "a.nii", options=ReadOptions(modality="CT")).volume
+    assert (volume.modality, volume.unit) == ("CT", "HU")
+    dicom = write_slices(tmp_path / "d", noise(3), straight_positions(3))
+    assert read_study(dicom, options=ReadOptions(modality="MR")).volume.modality == "CT"  # the file knows better
+
+
+def test_a_file_that_cannot_be_opened_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_slices(tmp_path, noise(3), straight_positions(3))
+    Image.new("L", (3, 2)).save(folder / "closed.png")
+    whole = Path.open
+
+    def refuse(self: Path, *args: object, **more: object) -> object:
+        if self.name == "closed.png":
+            raise PermissionError(13, "Permission denied")
+        return whole(self, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Image, "open", lambda *_, **__: refuse(folder / "closed.png"))
+    assert "PermissionError" in read_study(folder).noticed("files_left_out")[0].text
 
 
 def test_names_and_endings_do_not_decide_where_the_bytes_do(tmp_path: Path) -> None:

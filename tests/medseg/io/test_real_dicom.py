@@ -132,6 +132,13 @@ def test_slides_are_put_together_from_their_tiles(shared_data: Path, name: str) 
     assert volume.space == "picture"
 
 
+def test_an_inverted_film_is_turned_over_as_highdicom_does(shared_data: Path) -> None:
+    path = shared_data / "dicom_seg_rtstruct/highdicom/dx_image.dcm"
+    volume = read_study(path).volume
+    theirs = hd.imread(path).get_frames(apply_presentation_lut=True)
+    np.testing.assert_array_equal(volume.voxels[:, :, 0].T, theirs[0])
+
+
 def test_a_real_gap_is_refused_and_the_even_run_is_read(shared_data: Path) -> None:
     folder = shared_data / "dicom_seg_rtstruct/highdicom/source_ct_77654033_CT2"
     with pytest.raises(GeometryError, match=r"202\.500 mm after slice 1 of 4"):

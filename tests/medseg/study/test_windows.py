@@ -25,6 +25,9 @@ def ct(values: object = 0) -> Volume:
         ("liver lesion next to the lung base", "liver"),  # the first word counts
         ("the spleen", "soft tissue"),
         ("what is shown here", "soft tissue"),
+        ("necrosis of the femoral head", "soft tissue"),
+        ("right lobe of the liver", "liver"),
+        ("consolidation of the right lower lobe", "lung"),
         ("plunge into the ribbon", "soft tissue"),  # parts of other words do not count
     ],
 )
@@ -36,8 +39,9 @@ def test_the_prompt_names_the_window(prompt: str, name: str) -> None:
 
 
 def test_the_body_part_counts_where_the_prompt_says_nothing() -> None:
-    window = choose_window(replace(ct(), body_part="BRAIN"), "what is this?")
-    assert (window.name, window.chosen_by) == ("brain", "body part")
+    for part in ("BRAIN", "HEAD"):
+        window = choose_window(replace(ct(), body_part=part), "what is this?")
+        assert (window.name, window.chosen_by) == ("brain", "body part")
 
 
 def test_the_caller_overrides() -> None:

@@ -149,12 +149,13 @@ def test_a_model_that_cannot_be_adapted_is_left_as_it_was() -> None:
 
 
 def test_what_peft_refuses_is_said_in_our_way() -> None:
-    with pytest.raises(BackboneError, match="miss: expected an adapter that fits this model"):
-        adapt(tiny_backbone(), "miss", r=999)
-    backbone = adapt(tiny_backbone(), "miss")
+    odd: dict[str, Any] = {"init_lora_weights": "orthogonal", "r": 3}  # needs an even rank
+    with pytest.raises(BackboneError, match="lora: expected an adapter that fits this model"):
+        adapt(tiny_backbone(), "lora", **odd)
+    backbone = adapt(tiny_backbone(), "lora")
     before = logits(backbone)
-    with pytest.raises(BackboneError, match="miss: expected an adapter that fits this model"):
-        adapt(backbone, "miss", r=999, adapter_name="second")
+    with pytest.raises(BackboneError, match="lora: expected an adapter that fits this model"):
+        adapt(backbone, "lora", **odd, adapter_name="second")
     assert list(backbone.model.peft_config) == ["default"]
     assert torch.equal(logits(backbone), before)
     with pytest.raises(InvalidInputError, match="Adapter lora: expected settings it takes"):

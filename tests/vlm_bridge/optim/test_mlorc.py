@@ -85,12 +85,13 @@ def test_gradients_of_one_direction_lose_nothing_at_rank_one() -> None:
 
 
 def test_second_moments_are_never_negative() -> None:
-    for seed in range(5):
+    gradient = regression_gradients((24, 16), torch.float32)
+    for seed in range(3):
         weight = _start((24, 16), torch.float32)
         optimizer = MLorc([weight], 0.01, config=MLorcConfig(rank=2, seed=seed))
         plain, repaired = 0, 0.0
-        for number in range(60):
-            weight.grad = regression_gradients((24, 16), torch.float32)(weight, number)
+        for number in range(30):
+            weight.grad = gradient(weight, number)
             optimizer.step()
             state = optimizer.state[weight]
             product = (state["square_left"] * state["square_scale"]) @ state["square_right"]
@@ -127,7 +128,7 @@ def test_the_fit_gets_better_with_the_rank() -> None:
         for seed in range(3):
             weight = nn.Parameter(torch.zeros(24, 16))
             optimizer = MLorc([weight], 0.02, config=MLorcConfig(rank=rank, seed=seed))
-            for number in range(120):
+            for number in range(60):
                 chosen = torch.randint(0, 400, (8,), generator=torch.Generator().manual_seed(1000 * seed + number))
                 weight.grad = inputs[chosen].T @ (inputs[chosen] @ weight.detach() - outputs[chosen]) / 8
                 optimizer.step()
