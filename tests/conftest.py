@@ -80,7 +80,7 @@ def shared_data() -> Path:
 def shape_checked_modules() -> list[str]:
     """Names of the modules whose shapes are checked, from the files that exist."""
     names = []
-    for package in ("vlm_bridge", "vision3d", "apps"):
+    for package in ("vlm_bridge", "vision3d", "medseg", "apps"):
         for path in sorted((CHECKOUT / package).rglob("*.py")):
             place = path.relative_to(CHECKOUT)
             if not place.as_posix().startswith(UNCHECKED_ROOMS) and place.stem != "__init__":

@@ -23,6 +23,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "monai": ("medseg/*.py",),
     "pydicom": ("medseg/io/*.py",),
     "highdicom": ("medseg/io/*.py",),
+    "SimpleITK": ("medseg/io/*.py",),
     "gradio": ("apps/*/page.py", "apps/launch.py"),
     "peft": ("vlm_bridge/adapters/*.py", "vlm_bridge/finetune/*.py", "vlm_bridge/rl/*.py", "vlm_bridge/rewards/*.py"),
     "trl": ("vlm_bridge/finetune/*.py", "vlm_bridge/rl/*.py", "vlm_bridge/rewards/*.py"),
