@@ -99,7 +99,7 @@ def test_a_click_and_a_picture_on_the_command_line(trained: BallFiles, tmp_path:
     ("arguments", "named"),
     [
         (("query", "missing.laga.safetensors", "red"), "Run `vision3d train`"),
-        (("query", "{laga}"), "no phrase, click or picture"),
+        (("query", "{laga}"), "no phrase, click, picture or request"),
         (("query", "{laga}", ""), "at least one word"),
         (("query", "{laga}", "red", "--level", "xl"), "a level of m, found 'xl'"),
         (("query", "{laga}", "red", "--views", "view_99"), "view_99"),

@@ -78,7 +78,7 @@ def test_a_masks_answer_has_its_state_and_phrase(backbone: InternVLBackbone) -> 
     picture = Image.fromarray(shape_picture(np.random.default_rng(_SEED), easy=True).image)
     states = seg_states(backbone, ask("Segment the star.", picture), "Here is the <p>star</p> [SEG].")
     assert states.hidden.shape == (1, backbone.parts().language_width)
-    assert states.phrases == ("star",)
+    assert [phrase.text for phrase in states.phrases] == ["star"]
 
 
 def test_the_command_answers_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
