@@ -287,6 +287,8 @@ def _judge(backbone: str) -> Any:
         raise MissingDependencyError(
             f"--reason needs a vision-language backbone, found no {error.name}. Run: pip install 'vision3d-medseg[vlm]'"
         ) from error
+    if backbone == "embedded":
+        print("the embedded backbone is hardly better than chance at this yet: name a larger one by --backbone")
     return BackboneJudge(load_backbone(backbone))
 
 

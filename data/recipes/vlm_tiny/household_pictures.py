@@ -17,9 +17,10 @@ import numpy as np
 from data.recipes.household.catalogue import KINDS
 from data.recipes.household.palette import NAMED
 from data.recipes.vlm_tiny.exchange import SIDE, Exchange, Picture, Rng, one_of, place_words, with_article
-from data.recipes.vlm_tiny.requests import HOUSEHOLD, NO, WANTED, YES
+from data.recipes.vlm_tiny.requests import HOUSEHOLD
 from data.recipes.vlm_tiny.shape_questions import number_words, plural
 from data.recipes.vlm_tiny.vocabulary import colour_number, what_number
+from vision3d.laga.backbone_judge import NO, QUESTION, YES
 
 _SEEN_PIXELS = 260
 """A thing of so many pixels is seen well enough to be asked about."""
@@ -168,7 +169,7 @@ def _of_close_up(one: dict[str, Any], rng: Rng) -> list[Exchange]:
     unmet = [request for request, wanted in HOUSEHOLD.items() if kind not in wanted]
     for request, answer in ((met, YES), (unmet, NO)):
         if request:
-            exchanges.append(Exchange(kind="wanted", question=WANTED.format(one_of(rng, request)), answer=answer))
+            exchanges.append(Exchange(kind="wanted", question=QUESTION.format(one_of(rng, request)), answer=answer))
     return exchanges
 
 

@@ -62,9 +62,6 @@ MEDICAL: dict[str, tuple[str, ...]] = {
     "spinal cord": ("Which structure carries signals between brain and body?",),
 }
 """Structure -> requests that mean it."""
-WANTED = 'Someone asks: "{}" Could the thing in the middle be meant?'
-"""How a close-up is asked about, also by `vision3d query --reason`."""
-YES, NO = "Yes.", "No."
 
 
 def unknown_kinds() -> set[str]:
