@@ -4,6 +4,10 @@ Every message says three things: what was expected, what was found (file name, s
 quotes the text of a file's header, nor that of a parser's own error: both may hold a patient's name.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
 
 class MedSegError(Exception):
     """Root of every error medseg raises on purpose."""
@@ -31,3 +35,25 @@ class SizeLimitError(StudyFileError):
 
 class MissingExtraError(MedSegError, ImportError):
     """A package of an optional extra is not installed; the message names the line that installs it."""
+
+
+class DicomwebError(MedSegError):
+    """A DICOMweb server cannot be reached, refuses, holds no such study, or answers in another way than it should."""
+
+
+class PartialStoreError(DicomwebError):
+    """A DICOMweb server took some instances or none; the message lists those it did not take, by their number."""
+
+    def __init__(self, message: str, stored: Sequence[str], failed: Mapping[int, str]) -> None:
+        super().__init__(message)
+        self.stored = tuple(stored)
+        """SOP Instance UIDs that the server took."""
+        self.failed = dict(failed)
+        """Place of each other path in the call, from 0 -> why it was not taken."""
+
+    def __reduce__(self) -> tuple[type[PartialStoreError], tuple[str, tuple[str, ...], dict[int, str]]]:
+        return type(self), (str(self), self.stored, self.failed)
+
+
+class SegmenterError(MedSegError):
+    """A segmenter's answer contradicts itself or the volume: masks of another grid, a span outside its text."""
