@@ -44,7 +44,7 @@ class SegmentConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.presence_uncertain <= self.presence_found <= 1 or not 0 <= self.quality_found <= 1:
             raise InvalidInputError(
-                "SegmentConfig: expected 0 <= presence_uncertain <= presence_found <= 1 and quality_found of 0-1, found "
+                "SegmentConfig: expected 0 <= presence_uncertain <= presence_found <= 1, quality_found of 0-1, found "
                 f"{self.presence_uncertain}, {self.presence_found} and {self.quality_found}. Change them."
             )
         if self.voxels_min < 1:
@@ -103,3 +103,131 @@ def turn_of(result: SegmentationResult) -> Turn:
     """A result as a turn of the dialogue, for the `history` of the next question."""
     masks = tuple(finding.mask for finding in result.findings)
     return Turn(question=result.question, answer=result.text, masks=masks)
+
+
+def volume_sha256(volume: Volume) -> str:
+    """Hexadecimal SHA-256 of the voxels (their type, shape and bytes, slice k by slice k) and of their affine.
+
+    Example:
+        >>> from medseg.study.volume import volume_in_memory
+        >>> values = np.arange(24).reshape(2, 3, 4)
+        >>> one, other = volume_in_memory(values, np.eye(4)), volume_in_memory(np.asfortranarray(values), np.eye(4))
+        >>> volume_sha256(one) == volume_sha256(other)
+        True
+    """
+    kind = volume.voxels.dtype.newbyteorder("<")
+    digest = hashlib.sha256(f"{kind.str} {volume.voxels.shape}\n".encode())
+    for k in range(volume.shape[2]):
+        # Columns first: contiguous in what the readers give.
+        flat = volume.voxels[:, :, k].swapaxes(0, 1)
+        digest.update(np.ascontiguousarray(flat, dtype=kind).data)
+    digest.update(np.ascontiguousarray(volume.voxel_to_ras, dtype="<f8").data)
+    return digest.hexdigest()
+
+
+def _chosen_volume(study: Study | Volume, series: str | None) -> Volume:
+    if isinstance(study, Volume):
+        if series is not None:
+            raise SeriesChoiceError("Study: expected a study to name a series of, found a volume. Leave out series.")
+        return study
+    if series is None and len(study.volumes) == 1:
+        return study.volumes[0]
+    pairs = zip(study.series, study.volumes, strict=True)
+    matching = [volume for facts, volume in pairs if facts.key == series]
+    if len(matching) == 1:
+        return matching[0]
+    lines = [f"  {facts.line()}" for facts in study.series[:_LISTED]]
+    if len(study.series) > _LISTED:
+        lines.append(f"  and {len(study.series) - _LISTED} more")
+    found = "none named" if series is None else f"{len(matching)} of that name"
+    listing = "\n".join(lines)
+    raise SeriesChoiceError(
+        f"Study: expected one series, found {len(study.volumes)}, {found}. Name one by its key, series=...:\n{listing}"
+    )
+
+
+def _check_values(volume: Volume) -> None:
+    if volume.voxels.dtype.kind not in "iuf":
+        raise InvalidInputError(f"Volume: expected numbers, found {volume.voxels.dtype}. Convert them first.")
+    if volume.voxels.dtype.kind == "f":
+        for k in range(volume.shape[2]):
+            if not np.isfinite(volume.voxels[:, :, k]).all():
+                raise InvalidInputError(
+                    f"Volume: expected finite values, found NaN or infinity in slice k = {k}. Replace them first."
+                )
+
+
+def _checked_history(history: Sequence[Turn], volume: Volume) -> tuple[Turn, ...]:
+    turns = tuple(history)
+    for number, turn in enumerate(turns):
+        for mask in turn.masks:
+            if mask.shape != volume.shape or mask.dtype != bool:
+                raise InvalidInputError(
+                    f"History: expected masks of booleans on {volume.shape}, found {mask.dtype} of {mask.shape} in "
+                    f"turn {number + 1} of {len(turns)}. Start a new dialogue for another volume."
+                )
+    return turns
+
+
+def _check_answer(answer: Answer, volume: Volume, name: str) -> None:
+    for number, target in enumerate(answer.targets):
+        where = f"Segmenter {name!r}, target {number + 1} of {len(answer.targets)}"
+        if target.mask.shape != volume.shape or target.mask.dtype != bool:
+            raise SegmenterError(
+                f"{where}: expected a mask of booleans on {volume.shape}, found {target.mask.dtype} of "
+                f"{target.mask.shape}. Mend the segmenter."
+            )
+        if not (0 <= target.presence <= 1 and 0 <= target.quality <= 1):
+            raise SegmenterError(
+                f"{where}: expected presence and quality of 0-1, found {target.presence} and {target.quality}. "
+                "Mend the segmenter."
+            )
+        if target.span is None:
+            continue
+        first, last = target.span
+        if not 0 <= first < last <= len(answer.text) or answer.text[first:last] != target.label:
+            raise SegmenterError(
+                f"{where}: expected its label at characters {first} to {last} of an answer of {len(answer.text)}, "
+                "found other text. Mend the segmenter."
+            )
+
+
+def _gated(answer: Answer, volume: Volume, config: SegmentConfig) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """Findings in the order of the answer, and what speaks against a claim of the segmenter."""
+    findings, doubts = [], []
+    for target in answer.targets:
+        status, doubt = _status(target, config)
+        if doubt:
+            doubts.append(f"{target.label}: {doubt}")
+        mask = nothing_of(volume) if status == "not_found" else target.mask
+        findings.append(
+            Finding(
+                label=target.label,
+                status=status,
+                mask=mask,
+                presence=float(target.presence),
+                quality=0.0 if status == "not_found" else float(target.quality),
+                span=target.span,
+                quantities=measure(mask, volume),
+            )
+        )
+    return tuple(findings), tuple(doubts)
+
+
+def _status(target: AnsweredTarget, config: SegmentConfig) -> tuple[Status, str]:
+    if target.presence < config.presence_uncertain:
+        return "not_found", ""
+    voxels = int(np.count_nonzero(target.mask))
+    if voxels < config.voxels_min:
+        text = f"said to be there, but its mask holds {voxels} voxel(s), fewer than {config.voxels_min}; not found."
+        return "not_found", text if target.presence >= config.presence_found else ""
+    if target.presence < config.presence_found:
+        return "uncertain", ""
+    if target.quality < config.quality_found:
+        return "uncertain", f"found, but the estimated overlap of {target.quality:.2f} is low; uncertain."
+    return "found", ""
+
+
+def nothing_of(volume: Volume) -> Bool[ndarray, "i j k"]:
+    """An empty mask of the volume's shape that takes no memory; read-only."""
+    return np.broadcast_to(np.False_, volume.shape)
