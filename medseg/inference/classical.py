@@ -7,6 +7,7 @@ fixed guesses. Research use only; not a medical device.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -23,10 +24,10 @@ from medseg.inference.voxel_rules import (
     body_of,
     brighter,
     half,
-    mean_of_parts,
     one_part,
     otsu_threshold,
     parts_by_size,
+    share_below,
     within,
     without_specks,
 )
@@ -57,17 +58,18 @@ class _Tissue:
 
 
 _BODY_HU = -300.0
-_GUT_GAS_HU = -960.0
-"""Enclosed air with a mean below is gas of the bowel or the windpipe, not lung."""
+_GAS_HU = -930.0
+_GAS_SHARE = 0.4
+"""An enclosed space is gas of the bowel, not lung, from this share of voxels below `_GAS_HU` on."""
 TISSUES: dict[str, _Tissue] = {
     "body": _Tissue(words="body", low=_BODY_HU, high=np.inf, sure_ml=50.0, quality=0.9),
     "lungs": _Tissue(
         words="lungs?", low=-np.inf, high=-400.0, part_ml=20.0, sure_ml=50.0, quality=0.8,
-        caveat="Lungs: windpipe and large bronchi are included, dense parts of the lung are not.",
+        caveat="Lungs: windpipe and bronchi are included; dense parts are not, nor lungs with much emphysema.",
     ),
     "bone": _Tissue(
-        words="bones?|skeleton", low=200.0, high=np.inf, part_ml=0.5, sure_ml=2.0, quality=0.6,
-        caveat="Bone: everything from 200 HU on, so contrast medium, calcifications and metal count too, marrow does not.",
+        words="bones?|skeleton", low=150.0, high=np.inf, part_ml=0.5, sure_ml=2.0, quality=0.4,
+        caveat="Bone: all from 150 HU on, so contrast medium, calcifications and metal count too and marrow does not.",
     ),
     "fat": _Tissue(words="fat|fatty tissue", low=-150.0, high=-30.0, part_ml=0.1, sure_ml=2.0, quality=0.6),
     "soft tissue": _Tissue(words="soft tissues?", low=-30.0, high=150.0, part_ml=0.1, sure_ml=2.0, quality=0.6),
@@ -77,6 +79,8 @@ TISSUES: dict[str, _Tissue] = {
     ),
 }  # fmt: skip
 """Structure of CT -> its rule."""
+_PRONOUN = re.compile(r"(?:it|that|this|them|those|these|what)\b", re.IGNORECASE)
+_MARKED = ("I marked the {label}.", "I marked {label}.")
 _STAND_IN = "The classical segmenter is a stand-in of fixed rules without learned weights; check every mask."
 _SIDES = "Left and right were told apart by a straight cut through the middle."
 
@@ -119,15 +123,14 @@ class ClassicalSegmenter:
         if len(phrases) > _PHRASES_MAX:
             work.warnings.append(f"{len(phrases)} structures were asked for; the first {_PHRASES_MAX} were taken.")
         if not phrases:
-            return Answer(
-                text=f"I mark structures. {_known_words()}", targets=(), preprocessing={}, warnings=(_STAND_IN,)
-            )
+            text = f"I mark structures. {_known_words()}"
+            return Answer(text=text, targets=(), preprocessing={}, warnings=(_STAND_IN,))
         sentences: list[str] = []
         targets: list[AnsweredTarget] = []
         for phrase in phrases[:_PHRASES_MAX]:
             found = _find(phrase, work)
             there = found.mask is not None and bool(found.mask.any())
-            pattern = "I marked the {label}." if there else found.reason
+            pattern = found.reason if not there else _MARKED[bool(_PRONOUN.match(phrase.text))]
             first = sum(len(sentence) + 1 for sentence in sentences) + pattern.index("{label}")
             sentences.append(pattern.replace("{label}", phrase.text))
             targets.append(
@@ -264,6 +267,6 @@ def _tissue(name: str, work: _Work) -> Bool[ndarray, "i j k"]:
 
 def _lungs(air: Bool[ndarray, "i j k"], voxels_min: float, volume: Volume) -> Bool[ndarray, "i j k"]:
     names, sizes = parts_by_size(air)
-    kept = (sizes >= voxels_min) & (mean_of_parts(volume, names, len(sizes)) >= _GUT_GAS_HU)
+    kept = (sizes >= voxels_min) & (share_below(volume, names, len(sizes), _GAS_HU) < _GAS_SHARE)
     kept[0] = False
     return kept[names]
