@@ -13,7 +13,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from xml.parsers.expat import ExpatError
 
 import cv2
@@ -69,7 +69,11 @@ PARSER_FAILURES: tuple[type[Exception], ...] = (
     Image.DecompressionBombError,
 )
 """Every kind that pydicom, its codecs, nibabel, Pillow, OpenCV and SimpleITK raise for a file, or a parent of it."""
-_LOGGERS = ("pydicom", "nibabel", "nibabel.global", "PIL", "pylibjpeg", "openjpeg", "libjpeg")
+_LOGGERS = (
+    "pydicom", "nibabel", "nibabel.global", "PIL", "pylibjpeg", "openjpeg", "libjpeg", "highdicom", "urllib3",
+    "urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry",
+)  # fmt: skip
+"""Loggers whose lines quote headers, values or addresses."""
 
 
 @contextmanager
@@ -133,3 +137,8 @@ class _Quiet:
 
 
 _QUIET = _Quiet()
+
+
+def quiet_parsers() -> AbstractContextManager[None]:
+    """A block in which foreign parsers and connections log and warn nothing; their errors pass as they are."""
+    return _QUIET
