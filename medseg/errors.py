@@ -57,3 +57,7 @@ class PartialStoreError(DicomwebError):
 
 class SegmenterError(MedSegError):
     """A segmenter's answer contradicts itself or the volume: masks of another grid, a span outside its text."""
+
+
+class BatchFolderError(MedSegError):
+    """The output folder of a batch cannot be used: not writable, full, damaged, or in use by another process."""
