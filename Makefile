@@ -28,7 +28,7 @@ $(STAMPS)/demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/test: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[vision3d,sam,vlm,medseg,train,apps,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[vision3d,sam,vlm,medseg,train,batch,apps,dev]'
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/demo $(STAMPS)/app
 
 $(STAMPS)/app: $(VENV)/bin/python pyproject.toml constraints.txt

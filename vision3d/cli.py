@@ -18,6 +18,7 @@ from vision3d.laga.query_run_config import QueryRunConfig
 from vision3d.masks.catalogue import PROPOSERS
 from vision3d.reconstruction.fit_config import FitSceneConfig
 from vision3d.reconstruction.render_config import RenderConfig
+from vlm_bridge.command_line import exit_code_of
 from vlm_bridge.errors import VlmBridgeError
 
 Output = Annotated[Path, tyro.conf.arg(aliases=["-o", "--out"])]
@@ -151,24 +152,14 @@ def main(arguments: list[str] | None = None) -> int:
     Arguments that cannot be read leave with code 2, as the parser does.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
-        return _run(_parse(arguments))
-    except (Vision3DError, VlmBridgeError) as error:
-        return _failed(str(error))
-    except OSError as error:
-        return _failed(f"expected files that can be read and written, found: {error}. Check the path and the disk.")
-    except ModuleNotFoundError as error:
-        return _failed(
-            f"expected the package {error.name}, found none. Run: pip install 'vision3d-medseg[vision3d]', "
-            "or `vision3d doctor` for everything that is missing."
-        )
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":
-            raise
-        return _failed(f"the device ran out of memory: {error}. Lower --max-side or the cap on Gaussians.")
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
+    return exit_code_of(
+        lambda: _run(_parse(arguments)),
+        command="vision3d",
+        errors=(Vision3DError, VlmBridgeError),
+        extra="vision3d",
+        when_memory_ends="Lower --max-side or the cap on Gaussians.",
+        when_interrupted="interrupted; the same command goes on from the last checkpoint",
+    )
 
 
 def _parse(arguments: list[str] | None) -> Command:
@@ -203,11 +194,6 @@ def _train_with_settings() -> Any:
     return make_dataclass(
         "Train", [settings], bases=(Train,), namespace={"__doc__": Train.__doc__}, frozen=True, kw_only=True
     )
-
-
-def _failed(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return 1
 
 
 def _run(command: Command) -> int:
@@ -321,9 +307,7 @@ def _doctor(command: Doctor) -> int:
 
     findings = examine()
     for finding in findings:
-        mark = "ok " if finding.good else "-> "
-        advice = f"\n      {finding.advice}" if finding.advice else ""
-        print(f"{mark} {finding.subject:<18} {finding.found}{advice}")
+        print(finding.lines())
     return 0 if all(finding.good for finding in findings) else 1
 
 

@@ -8,11 +8,11 @@ import os
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from vlm_bridge.assets import asset_path, list_assets
 from vlm_bridge.errors import VlmBridgeError
+from vlm_bridge.machine_findings import Finding
 
 _PACKAGES = (
     ("numba", "the CPU renderer", "vision3d"),
@@ -34,20 +34,6 @@ _DISTRIBUTIONS = {
     "sklearn": ("scikit-learn",),
 }
 """Import name -> the packages that provide it, where the names differ."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line of the examination."""
-
-    subject: str
-    """What was looked at."""
-    found: str
-    """What was found."""
-    good: bool
-    """False where something a user may need is missing."""
-    advice: str
-    """What to do; empty where nothing is to be done."""
 
 
 def examine() -> list[Finding]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from vlm_bridge.command_line import exit_code_of, failed
 from vlm_bridge.decoding.config import DecodingConfig
 from vlm_bridge.errors import VlmBridgeError
 
@@ -91,24 +92,13 @@ def main(arguments: list[str] | None = None) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    try:
-        return _run(_parse(arguments))
-    except VlmBridgeError as error:
-        return _failed(str(error))
-    except OSError as error:
-        return _failed(f"expected files that can be read and written, found: {error}. Check the path and the disk.")
-    except ModuleNotFoundError as error:
-        return _failed(
-            f"expected the package {error.name}, found none. Run: pip install 'vision3d-medseg[vlm]', "
-            "or `vlm-bridge doctor` for everything that is missing."
-        )
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":
-            raise
-        return _failed(f"the device ran out of memory: {error}. Use a smaller --model, --quantise or --max-tiles.")
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return exit_code_of(
+        lambda: _run(_parse(arguments)),
+        command="vlm-bridge",
+        errors=(VlmBridgeError,),
+        extra="vlm",
+        when_memory_ends="Use a smaller --model, --quantise or --max-tiles.",
+    )
 
 
 def _parse(arguments: list[str] | None) -> Command:
@@ -141,22 +131,17 @@ def _finetune_with_settings(given: list[str]) -> Any:
     )
 
 
-def _failed(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return 1
-
-
 def _run(command: Command) -> int:
     return _JOBS[next(kind for kind in type(command).__mro__ if kind in _JOBS)](command)
 
 
 def _generate(command: Generate) -> int:
     if not command.words:
-        return _failed("expected a question, found none. Give pictures first and the question last, in quotes.")
+        return failed("expected a question, found none. Give pictures first and the question last, in quotes.")
     pictures = [_open_picture(Path(word)) for word in command.words[:-1]]
     question = command.words[-1]
     if Path(question).suffix and Path(question).is_file():
-        return _failed(f"expected a question last, found the file {question}. Add the question, in quotes.")
+        return failed(f"expected a question last, found the file {question}. Add the question, in quotes.")
 
     from vlm_bridge.backbone.load import load_backbone
     from vlm_bridge.decoding.generate import generate
@@ -251,9 +236,7 @@ def _doctor(command: Doctor) -> int:
 
     findings = examine()
     for finding in findings:
-        mark = "ok " if finding.good else "-> "
-        advice = f"\n      {finding.advice}" if finding.advice else ""
-        print(f"{mark} {finding.subject:<18} {finding.found}{advice}")
+        print(finding.lines())
     return 0 if all(finding.good for finding in findings) else 1
 
 

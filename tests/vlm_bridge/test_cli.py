@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from PIL import Image
 from tests.vlm_bridge.backbone.conversion.original_internvl import OriginalInternVL, OriginalSettings, write_original
 from tests.vlm_bridge.tiny_models import tiny_internvl, tiny_tokenizer
 from vlm_bridge import cli
-from vlm_bridge.backbone import examine as examine_room
 from vlm_bridge.backbone.catalogue import BACKBONES
 from vlm_bridge.backbone.internvl import InternVLBackbone
 from vlm_bridge.backbone.load import load_backbone, save_backbone
@@ -125,9 +125,9 @@ def test_list_names_every_backbone(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_doctor_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    find = examine_room.importlib.util.find_spec
+    find = importlib.util.find_spec
     missing = "accelerate"
-    monkeypatch.setattr(examine_room.importlib.util, "find_spec", lambda name: None if name == missing else find(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == missing else find(name))
     assert main(["doctor"]) == 1
     told = capsys.readouterr().out
     assert "->  accelerate" in told

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
-import platform
 import shutil
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,31 +12,25 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from vlm_bridge.assets import asset_path, list_assets
 from vlm_bridge.backbone.catalogue import BACKBONES, EMBEDDED_ASSET
 from vlm_bridge.errors import VlmBridgeError
+from vlm_bridge.machine_findings import Finding, WantedPackage, package_findings, python_finding
 
 _PACKAGES = (
-    ("transformers", "transformers", "backbones", "vlm", True),
-    ("tokenizers", "tokenizers", "backbones", "vlm", True),
-    ("safetensors", "safetensors", "weights", "vlm", True),
-    ("PIL", "pillow", "pictures", "vlm", True),
-    ("accelerate", "accelerate", "models on GPUs, fine-tuning", "vlm", True),
-    ("torchvision", "torchvision", "transformers' own processor, optional", "vlm", False),
-    ("bitsandbytes", "bitsandbytes", "8 and 4 bits on CUDA, optional", "", False),
+    WantedPackage(module="transformers", distribution="transformers", use="backbones", extra="vlm"),
+    WantedPackage(module="tokenizers", distribution="tokenizers", use="backbones", extra="vlm"),
+    WantedPackage(module="safetensors", distribution="safetensors", use="weights", extra="vlm"),
+    WantedPackage(module="PIL", distribution="pillow", use="pictures", extra="vlm"),
+    WantedPackage(module="accelerate", distribution="accelerate", use="models on GPUs, fine-tuning", extra="vlm"),
+    WantedPackage(
+        module="torchvision",
+        distribution="torchvision",
+        use="transformers' own processor, optional",
+        extra="vlm",
+        needed=False,
+    ),
+    WantedPackage(
+        module="bitsandbytes", distribution="bitsandbytes", use="8 and 4 bits on CUDA, optional", needed=False
+    ),
 )
-"""Module, distribution, use, extra, whether it is needed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line of the examination."""
-
-    subject: str
-    """What was looked at."""
-    found: str
-    """What was found."""
-    good: bool = True
-    """False where something a user may need is missing."""
-    advice: str = ""
-    """What to do; empty where nothing is to be done."""
 
 
 def examine() -> list[Finding]:
@@ -51,9 +40,7 @@ def examine() -> list[Finding]:
 
 
 def _python() -> list[Finding]:
-    good = sys.version_info[:2] in ((3, 11), (3, 12))
-    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    return [Finding(subject="python", found=found, good=good, advice="" if good else "Use Python 3.11 or 3.12.")]
+    return [python_finding()]
 
 
 def _torch() -> list[Finding]:
@@ -67,22 +54,7 @@ def _torch() -> list[Finding]:
 
 
 def _packages() -> list[Finding]:
-    findings = []
-    for module, distribution, use, extra, needed in _PACKAGES:
-        if importlib.util.find_spec(module) is None:
-            line = f"pip install 'vision3d-medseg[{extra}]'" if extra else f"pip install {distribution}"
-            finding = Finding(subject=module, found=f"missing, for {use}", good=not needed, advice=line)
-        else:
-            finding = Finding(subject=module, found=f"{_version_of(distribution)} ({use})")
-        findings.append(finding)
-    return findings
-
-
-def _version_of(distribution: str) -> str:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return "of unknown version"
+    return [*package_findings(_PACKAGES)]
 
 
 def _embedded() -> list[Finding]:
