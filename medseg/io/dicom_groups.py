@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medseg.io.dicom_headers import SPLIT_NAMES, DicomHead, FrameHead
+from medseg.io.dicom_privacy import sayable_split
 from medseg.study.series_facts import SeriesFacts
 
 _SAME_DIRECTION = 2e-3
@@ -120,8 +121,9 @@ def _without_doubles(head: DicomHead, frames: list[FrameHead]) -> list[tuple[lis
             parts.setdefault(frame.splits[number], []).append(frame)
         # A split into single slices says nothing: it is the time of each slice.
         if len(parts) > 1 and max(map(len, parts.values())) > 1 and not any(map(_doubled, parts.values())):
-            # Clock times stay in the file: numbers in their place are as good to choose by.
-            shown = [str(place) if name.endswith("time") and "echo" not in name else value
+            # Clock times and free text stay in the file: numbers in their place are as good to choose by.
+            clock = name.endswith("time") and "echo" not in name
+            shown = [str(place) if clock or not sayable_split(value) else value
                      for place, value in enumerate(parts, 1)]  # fmt: skip
             return [(part, f"{name} {value}".strip()) for value, part in zip(shown, parts.values(), strict=True)]
     return [(frames, "")]

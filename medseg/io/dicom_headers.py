@@ -1,7 +1,7 @@
 """What the header of a DICOM file says of its image: `DicomHead` and one `FrameHead` per frame.
 
-Only the tags listed here are read: names, dates and the other tags of a patient stay in the file. The one exception is
-the free description of a series, which is compared with the patient's name and dropped where it holds a word of it.
+Only the tags listed here are read: names, dates and the other tags of a patient stay in the file, but for a comparison:
+texts that hold a word of a name are dropped (`dicom_privacy`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,15 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from medseg.errors import StudyFileError
+from medseg.io.dicom_privacy import (
+    NAME_TAGS,
+    PHOTOMETRICS,
+    harmless,
+    harmless_code,
+    known_modality,
+    names_in,
+    sayable_uid,
+)  # fmt: skip
 from medseg.io.dicom_suv import SUV_TAGS, suv_factor
 from medseg.io.dicom_values import count_of, numbers, one_number, word
 from medseg.io.found_files import FoundFile
@@ -29,7 +38,8 @@ _FILE_TAGS = (
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "GridFrameOffsetVector",
     "TotalPixelMatrixRows", "TotalPixelMatrixColumns", "DimensionOrganizationType", "ImagerPixelSpacing",
     "SpacingBetweenSlices", "SliceThickness", "PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient",
-    "RescaleSlope", "RescaleIntercept", "SeriesDescription", "PatientName", "PatientID",
+    "RescaleSlope", "RescaleIntercept", "SeriesDescription", "BurnedInAnnotation", "RecognizableVisualFeatures",
+    *NAME_TAGS,
 )  # fmt: skip
 _SPLIT_TAGS = (
     "TemporalPositionIdentifier", "TemporalPositionIndex", "StackID", "EchoNumbers", "EchoTime", "EffectiveEchoTime",
@@ -106,6 +116,8 @@ class DicomHead:
     """Rows and columns of a slide put together."""
     description: str = field(default="", repr=False)
     """Free text, without any word of the patient's name."""
+    burned_in: str = ""
+    """Why its pixels may show a name or a face, as words of ours; empty where nothing points to it."""
     frames_described: int = 1
     """Frames the header describes one by one; other than those it counts where it contradicts itself."""
 
@@ -122,7 +134,7 @@ def read_head(found: FoundFile, number: int) -> DicomHead:
         if not rows or not columns:
             raise StudyFileError(
                 f"{found.name}: expected a DICOM image, found an object without one (modality "
-                f"{word(header, 'Modality') or 'unknown'}). Give the images themselves."
+                f"{known_modality(word(header, 'Modality')) or 'unknown'}). Give the images themselves."
             )
         return _head(header, found, number, (rows, columns))
 
@@ -130,7 +142,9 @@ def read_head(found: FoundFile, number: int) -> DicomHead:
 def _head(header: Dataset, found: FoundFile, number: int, size: tuple[int, int]) -> DicomHead:
     frames = _frames(header, number, size)
     samples = count_of(header, "SamplesPerPixel") or 1
-    modality = word(header, "Modality") or "unknown"
+    modality = known_modality(word(header, "Modality")) or "unknown"
+    photometric = word(header, "PhotometricInterpretation") or "MONOCHROME2"
+    names = names_in(header)
     unit = _unit(header, modality, samples)
     uptake = suv_factor(header) if unit == "Bq/ml" else None
     if uptake is not None:
@@ -146,16 +160,17 @@ def _head(header: Dataset, found: FoundFile, number: int, size: tuple[int, int])
         columns=size[1],
         bytes_each=samples * max(1, (count_of(header, "BitsAllocated") or 8) // 8),
         modality=modality,
-        photometric=word(header, "PhotometricInterpretation") or "MONOCHROME2",
+        photometric=photometric if photometric in PHOTOMETRICS else "unknown",
         samples=samples,
         unit=unit,
-        body_part=word(header, "BodyPartExamined"),
-        sop_uid=word(header, "SOPInstanceUID"),
-        series_uid=word(header, "SeriesInstanceUID"),
-        study_uid=word(header, "StudyInstanceUID"),
-        frame_of_reference_uid=word(header, "FrameOfReferenceUID"),
+        body_part=harmless_code(word(header, "BodyPartExamined"), names),
+        sop_uid=sayable_uid(word(header, "SOPInstanceUID")),
+        series_uid=sayable_uid(word(header, "SeriesInstanceUID")),
+        study_uid=sayable_uid(word(header, "StudyInstanceUID")),
+        frame_of_reference_uid=sayable_uid(word(header, "FrameOfReferenceUID")),
         slide_size=(count_of(header, "TotalPixelMatrixRows") or 0, count_of(header, "TotalPixelMatrixColumns") or 0),
-        description=_description(header),
+        description=harmless(word(header, "SeriesDescription"), names),
+        burned_in=_burned_in(header, modality),
         frames_described=len(header.get("PerFrameFunctionalGroupsSequence") or []) or len(frames),
     )
 
@@ -256,11 +271,25 @@ def _unit(header: Dataset, modality: str, samples: int) -> str:
     return "unknown"
 
 
-def _description(header: Dataset) -> str:
-    text = word(header, "SeriesDescription")
-    named = re.findall(r"\w{3,}", f"{word(header, 'PatientName')} {word(header, 'PatientID')}".lower())
-    return "" if any(name in text.lower() for name in named) else text
+def _burned_in(header: Dataset, modality: str) -> str:
+    if word(header, "RecognizableVisualFeatures").upper() == "YES":
+        return "the header says that the patient can be recognised in it"
+    said = word(header, "BurnedInAnnotation").upper()
+    if said == "YES":
+        return "the header says that text is burned into the pixels"
+    kind = _TEXT_IN_PIXELS.get(word(header, "SOPClassUID").removeprefix("1.2.840.10008.5.1.4.1.1."))
+    if said == "NO" or not (kind or modality in _OFTEN_WITH_TEXT):
+        return ""
+    return (
+        f"{kind or _OFTEN_WITH_TEXT[modality]} often have text burned into the pixels, and the header does not deny it"
+    )
 
 
+_OFTEN_WITH_TEXT = {
+    "US": "ultrasound images", "IVUS": "ultrasound images", "OT": "secondary captures", "XC": "photographs",
+    "ES": "endoscopy images", "DOC": "scanned documents",
+}  # fmt: skip
+_TEXT_IN_PIXELS = dict.fromkeys(("7", "7.1", "7.2", "7.3", "7.4"), "secondary captures")
+"""Ends of SOP class UIDs."""
 SPLIT_NAMES = tuple(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", tag).lower() for tag in _SPLIT_TAGS)
 """Words for `FrameHead.splits`."""

@@ -42,7 +42,7 @@ def read_dicom_volume(
         stack = Stack(frames=group.frames, voxel_to_ras=flat_affine(first.spacing, first.depth))
         space = "frames" if group.head.layout == "frames" else "picture"
     voxels, more = join(decode(heads, stack.frames, limits))
-    notices += [*_contradictions(group), *_uptake(group)]
+    notices += [*_contradictions(group), *_uptake(group), *_shown_names(group, heads)]
     files = list(dict.fromkeys(frame.file for frame in stack.frames if frame is not None))
     by_file = {head.frames[0].file: head for head in heads}
     slices = tuple(
@@ -94,6 +94,16 @@ def _contradictions(group: FrameGroup) -> list[Notice]:
         return []
     text = f"The header counts {counted} frame(s) and describes {described}: those it counts were read."
     return [Notice(code="frame_count", text=text)]
+
+
+def _shown_names(group: FrameGroup, heads: Sequence[DicomHead]) -> list[Notice]:
+    """A notice where the pixels of any file may show who the patient is."""
+    files = {frame.file for frame in group.frames}
+    why = next((head.burned_in for head in heads if head.burned_in and head.frames[0].file in files), "")
+    if not why:
+        return []
+    text = f"The pixels may show who the patient is: {why}. Look at them before passing pictures on."
+    return [Notice(code="burned_in_text", text=text)]
 
 
 def _uptake(group: FrameGroup) -> list[Notice]:
@@ -163,7 +173,7 @@ def _read_slide(group: FrameGroup, heads: Sequence[DicomHead], limits: ReadLimit
         spacing_known=first.spacing is not None,
         body_part=head.body_part,
     )
-    return volume, [_nowhere(group), *notices]
+    return volume, [_nowhere(group), *_shown_names(group, heads), *notices]
 
 
 def _put_together(

@@ -1,4 +1,8 @@
-"""The files of an input: one file, a folder, or a zip archive, each told apart by its first bytes and its name."""
+"""The files of an input: one file, a folder, or a zip archive, each told apart by its first bytes and its name.
+
+Files are named after people, so messages and keys hold no name of a file or folder: a file is called by its number in
+the input, in the order of places, and by its ending.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,7 @@ _ENDINGS: dict[str, Kind] = {
     ".bmp": "picture", ".gif": "picture", ".webp": "picture",
     ".dcm": "dicom", ".dicom": "dicom", ".ima": "dicom",
 }  # fmt: skip
+_BY_LENGTH = sorted((*_ENDINGS, ".zip", ".mnc", ".txt", ".pdf"), key=len, reverse=True)
 _READ = "a DICOM, NIfTI, MGH, NRRD, MetaImage, PNG, JPEG, TIFF, BMP, GIF or WebP file"
 _STARTS: tuple[tuple[bytes, Kind], ...] = (
     (b"\x89PNG\r\n\x1a\n", "picture"),
@@ -44,7 +49,11 @@ class FoundFile:
     path: Path = field(repr=False)
     """Where its bytes lie while the input is open."""
     name: str
-    """Its own name, for messages; folders are left out."""
+    """What messages call it, as `File 3 of 40 (.dcm)`."""
+    key: str
+    """What a series of it is called, as `3.nii.gz`."""
+    own_name: str = field(repr=False)
+    """Its name on the disk or in the archive; never in a message."""
     kind: Kind
     """What it seems to be."""
     source: SourceFile = field(repr=False)
@@ -65,13 +74,14 @@ def found_files(path: Path, limits: ReadLimits) -> Iterator[list[FoundFile]]:
         yield _folder(path, limits)
         return
     if not path.is_file():
-        raise StudyFileError(f"{path.name}: expected a file or a folder, found nothing there. Check the path.")
-    with parsing(path.name, "a readable file"):
+        raise StudyFileError("Input: expected a file or a folder, found nothing there. Check the path.")
+    name = f"The file{_shown_ending(path.name)}"
+    with parsing(name, "a readable file"):
         size = path.stat().st_size
-        limits.check_file(size, path.name)
+        limits.check_file(size, name)
         archive = zipfile.is_zipfile(path) and _start(path)[:2] == b"PK"
     if not archive:
-        yield [FoundFile(path=path, name=path.name, kind=_kind(path), source=SourceFile(path=path))]
+        yield _numbered([(path, path.name, kind_of(path), SourceFile(path=path))])
         return
     unpacked = Path(tempfile.mkdtemp(prefix="medseg-"))
     try:
@@ -80,28 +90,32 @@ def found_files(path: Path, limits: ReadLimits) -> Iterator[list[FoundFile]]:
         shutil.rmtree(unpacked, ignore_errors=True)
 
 
+_Place = tuple[Path, str, Kind, SourceFile]
+"""Where the bytes lie, the file's own name, its kind, and where it lies for good."""
+
+
 def _folder(path: Path, limits: ReadLimits) -> list[FoundFile]:
-    found: list[FoundFile] = []
-    with parsing(path.name, "a folder that can be listed"):
+    found: list[_Place] = []
+    with parsing("The folder", "a folder that can be listed"):
         for place in sorted(path.rglob("*")):
             hidden = any(part.startswith(".") for part in place.relative_to(path).parts)
-            if hidden or not place.is_file() or _kind(place) == "other":
+            if hidden or not place.is_file() or (kind := kind_of(place)) == "other":
                 continue
             if len(found) >= limits.files:
                 raise SizeLimitError(
-                    f"{path.name}: expected at most {limits.files} files, found more. Raise ReadLimits.files."
+                    f"The folder: expected at most {limits.files} files, found more. Raise ReadLimits.files."
                 )
-            found.append(FoundFile(path=place, name=place.name, kind=_kind(place), source=SourceFile(path=place)))
-    return _not_empty(found, path)
+            found.append((place, place.name, kind, SourceFile(path=place)))
+    return _numbered(found)
 
 
 def _archive(path: Path, unpacked: Path, limits: ReadLimits) -> list[FoundFile]:
-    found: list[FoundFile] = []
-    with parsing(path.name, "a zip archive"), zipfile.ZipFile(path) as archive:
+    found: list[_Place] = []
+    with parsing("The archive", "a zip archive"), zipfile.ZipFile(path) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         if len(members) > limits.files:
             raise SizeLimitError(
-                f"{path.name}: expected at most {limits.files} members, found {len(members)}. Raise ReadLimits.files."
+                f"The archive: expected at most {limits.files} members, found {len(members)}. Raise ReadLimits.files."
             )
         left = limits.archive_bytes
         for number, member in enumerate(members):
@@ -110,36 +124,63 @@ def _archive(path: Path, unpacked: Path, limits: ReadLimits) -> list[FoundFile]:
                 continue
             # A name of our own making: what the archive calls it cannot lead out of the folder. Endings are kept.
             place = unpacked / f"{number:06d}_{own[-80:]}"
-            left -= _unpack(archive, member, place, min(left, limits.file_bytes), path.name)
-            kind = _kind(place)
-            if kind == "other":
+            left -= _unpack(archive, member, place, min(left, limits.file_bytes))
+            if (kind := kind_of(place)) == "other":
                 place.unlink()
                 continue
-            source = SourceFile(path=path, member=member.filename)
-            found.append(FoundFile(path=place, name=own, kind=kind, source=source))
-    return _not_empty(found, path)
+            found.append((place, own, kind, SourceFile(path=path, member=member.filename)))
+    return _numbered(found)
 
 
-def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: Path, most: int, name: str) -> int:
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: Path, most: int) -> int:
     """Write one member out, counting what comes rather than what the archive claims; bytes written."""
     if member.flag_bits & 1:
-        raise StudyFileError(f"{name}: expected an archive without a password, found one with. Unpack it first.")
+        raise StudyFileError("The archive: expected one without a password, found one with. Unpack it first.")
     written = 0
     with archive.open(member) as stream, place.open("wb") as out:
         while chunk := stream.read(_CHUNK):
             written += len(chunk)
             if written > most:
                 raise SizeLimitError(
-                    f"{name}: expected members of at most {most} bytes, found more. Raise ReadLimits.archive_bytes."
+                    f"The archive: expected members of at most {most} bytes, found more. Raise "
+                    "ReadLimits.archive_bytes."
                 )
             out.write(chunk)
     return written
 
 
-def _not_empty(found: list[FoundFile], path: Path) -> list[FoundFile]:
-    if not found:
-        raise StudyFileError(f"{path.name}: expected {_READ} in it, found none. Check the path.")
-    return found
+def _numbered(places: list[_Place]) -> list[FoundFile]:
+    if not places:
+        raise StudyFileError(f"Input: expected {_READ} in it, found none. Check the path.")
+    return [
+        FoundFile(
+            path=path,
+            name=f"File {number} of {len(places)}{_shown_ending(own)}"
+            if len(places) > 1
+            else f"The file{_shown_ending(own)}",
+            key=f"{number}{_ending(own)}",
+            own_name=own,
+            kind=kind,
+            source=source,
+        )
+        for number, (path, own, kind, source) in enumerate(places, 1)
+    ]
+
+
+def _ending(name: str) -> str:
+    """The ending of a file's name if it is a known one, else empty: an unknown one may be part of a person's name.
+
+    Example:
+        >>> _ending("Doe_J.nii.gz"), _ending("scan.doe")
+        ('.nii.gz', '')
+    """
+    lowered = name.lower()
+    return next((ending for ending in _BY_LENGTH if lowered.endswith(ending)), "")
+
+
+def _shown_ending(name: str) -> str:
+    ending = _ending(name)
+    return f" ({ending})" if ending else ""
 
 
 def _start(path: Path) -> bytes:
@@ -147,7 +188,8 @@ def _start(path: Path) -> bytes:
         return file.read(256)
 
 
-def _kind(path: Path) -> Kind:
+def kind_of(path: Path) -> Kind:
+    """What a file seems to be, by its first bytes and its name; a zip archive is `other`."""
     try:
         start = _start(path)
     except OSError:

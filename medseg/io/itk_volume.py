@@ -35,7 +35,7 @@ def itk_facts(found: FoundFile, limits: ReadLimits) -> tuple[SeriesFacts, ...]:
     with parsing(found.name, _EXPECTED):
         _, shape, affine = _read_head(found, limits)
     x, y, z = (float(step) for step in spacing_mm(affine))
-    return (SeriesFacts(key=found.name, format="itk", shape=shape, spacing_mm=(x, y, z)),)
+    return (SeriesFacts(key=found.key, file_name=found.own_name, format="itk", shape=shape, spacing_mm=(x, y, z)),)
 
 
 def read_itk(found: FoundFile, limits: ReadLimits) -> tuple[Volume, list[Notice]]:

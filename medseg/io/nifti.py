@@ -62,7 +62,8 @@ def nifti_facts(found: FoundFile, limits: ReadLimits) -> tuple[SeriesFacts, ...]
     x, y, z = (float(step) for step in spacing_mm(head.voxel_to_ras))
     return tuple(
         SeriesFacts(
-            key=found.name if head.times == 1 else f"{found.name}?t={time}",
+            key=found.key if head.times == 1 else f"{found.key}?t={time}",
+            file_name=found.own_name,
             format="nifti",
             shape=head.shape,
             spacing_mm=(x, y, z),
@@ -144,7 +145,7 @@ def _check_length(found: FoundFile, image: SpatialImage, wanted: int) -> None:
     voxels = Path(image.file_map["image"].filename or found.path)
     if not voxels.is_file():
         raise StudyFileError(
-            f"{found.name}: expected its voxels in {voxels.name} beside it, found none. Copy both files."
+            f"{found.name}: expected its voxels in an .img file beside it, found none. Copy both files."
         )
     size = voxels.stat().st_size
     packed = voxels.name.lower().endswith((".gz", ".mgz"))

@@ -53,7 +53,8 @@ def picture_facts(found: FoundFile, limits: ReadLimits) -> tuple[SeriesFacts, ..
         shape = (image.width, image.height, 1)
     return tuple(
         SeriesFacts(
-            key=found.name if pages == 1 else f"{found.name}?page={page}",
+            key=found.key if pages == 1 else f"{found.key}?page={page}",
+            file_name=found.own_name,
             format="picture",
             shape=shape,
             split_by="" if pages == 1 else f"page {page} of {pages}",

@@ -72,7 +72,8 @@ def list_series(path: Path | str, *, limits: ReadLimits | None = None) -> tuple[
 def read_study(path: Path | str, *, series: str | None = None, options: ReadOptions | None = None) -> Study:
     """One series of a file, folder or zip archive, with its geometry and what was noticed.
 
-    Where there are several, `series` names one by the `key` that `list_series` gives; none is taken by guess.
+    Where there are several, `series` names one by the `key` that `list_series` gives, or by the name of its file where
+    one file alone has that name; none is taken by guess.
 
     Raises:
         SeriesChoiceError: several series and none named, or the named one is not there; the message lists them.
@@ -105,6 +106,9 @@ def _choose(candidates: Sequence[_Candidate], series: str | None) -> _Candidate:
     if series is None and len(candidates) == 1:
         return candidates[0]
     matching = [candidate for candidate in candidates if candidate.facts.key == series]
+    matching = matching or [
+        candidate for candidate in candidates if series and _name_in_files(candidate.facts) == series
+    ]
     if len(matching) == 1:
         return matching[0]
     found = (
@@ -115,6 +119,11 @@ def _choose(candidates: Sequence[_Candidate], series: str | None) -> _Candidate:
         lines.append(f"  and {len(candidates) - _LISTED} more")
     listing = "\n".join(lines)
     raise SeriesChoiceError(f"Study: expected one series, found {found}. Name one by its key, series=...:\n{listing}")
+
+
+def _name_in_files(facts: SeriesFacts) -> str:
+    """The key with the file's own name in it, as people may type it; empty for DICOM."""
+    return facts.file_name and facts.file_name + "".join(facts.key.partition("?")[1:])
 
 
 def _contents(files: Sequence[FoundFile], limits: ReadLimits) -> _Contents:
@@ -141,7 +150,7 @@ def _contents(files: Sequence[FoundFile], limits: ReadLimits) -> _Contents:
             f"Study: expected an image, found {len(failures)} files without one that can be read. The first: "
             f"{failures[0] if failures else 'none'}"
         )
-    return _Contents(candidates=_own_keys(candidates), heads=tuple(heads), notices=_left_out(failures))
+    return _Contents(candidates=tuple(candidates), heads=tuple(heads), notices=_left_out(failures))
 
 
 def _whole_files(found: FoundFile, limits: ReadLimits) -> list[_Candidate]:
@@ -154,20 +163,6 @@ def _whole_files(found: FoundFile, limits: ReadLimits) -> list[_Candidate]:
     facts = readers[found.kind](found, limits)
     one = len(facts) == 1
     return [_Candidate(facts=fact, found=found, number=None if one else number) for number, fact in enumerate(facts)]
-
-
-def _own_keys(candidates: Sequence[_Candidate]) -> tuple[_Candidate, ...]:
-    """Candidates as they are, unless two files of different folders share a name: those get a number behind it."""
-    seen: dict[str, int] = {}
-    names = [candidate.facts.key for candidate in candidates]
-    own = []
-    for candidate in candidates:
-        key = candidate.facts.key
-        seen[key] = seen.get(key, 0) + 1
-        if names.count(key) > 1:
-            candidate = replace(candidate, facts=replace(candidate.facts, key=f"{key}#{seen[key]}"))
-        own.append(candidate)
-    return tuple(own)
 
 
 def _left_out(failures: Sequence[StudyFileError]) -> tuple[Notice, ...]:

@@ -27,6 +27,9 @@ class SeriesFacts:
     """What tells it from other parts of the same DICOM series, as `echo 2`; empty where it is whole."""
     files: int = 1
     """Files that hold it."""
+    file_name: str = field(default="", repr=False)
+    """Name of the file for other formats than DICOM, for a page that shows it to its own user and as another way to
+    name the series. Left out of the text form and of errors: files are named after people."""
     description: str = field(default="", repr=False)
     """Free text of the scanner's user, for a page that shows it to its own user. Left out of the text form and of
     errors, and empty where it holds a word of the patient's name or number."""

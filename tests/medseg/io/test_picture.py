@@ -82,7 +82,7 @@ def test_every_mode_of_pillow_gives_grey_or_rgb(tmp_path: Path, mode: str) -> No
 def test_pages_are_chosen_and_films_say_their_first_frame(tmp_path: Path) -> None:
     pages = [Image.new("L", (4, 3), value) for value in (10, 20, 30)]
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
-    with pytest.raises(SeriesChoiceError, match=r"pages\.tif\?page=2"):
+    with pytest.raises(SeriesChoiceError, match=r"1\.tif\?page=2"):
         read_study(tmp_path / "pages.tif")
     assert read_study(tmp_path / "pages.tif", series="pages.tif?page=2").volume.voxels.max() == 30
     pages[0].save(tmp_path / "film.gif", save_all=True, append_images=pages[1:])

@@ -107,8 +107,13 @@ def test_files_of_one_name_have_keys_of_their_own(tmp_path: Path) -> None:
     for number, folder in enumerate(("x", "y")):
         (tmp_path / folder).mkdir()
         Image.new("L", (3, 2), 7 * number).save(tmp_path / folder / "same.png")
-    assert [one.key for one in list_series(tmp_path)] == ["same.png#1", "same.png#2"]
-    assert read_study(tmp_path, series="same.png#2").volume.voxels.max() == 7
+        Image.new("L", (5, 2)).save(tmp_path / folder / f"{folder}.png")
+    assert [one.key for one in list_series(tmp_path)] == ["1.png", "2.png", "3.png", "4.png"]
+    assert read_study(tmp_path, series="3.png").volume.voxels.max() == 7
+    # A file may be called by its own name, as long as there is one.
+    assert read_study(tmp_path, series="x.png").volume.shape == (5, 2, 1)
+    with pytest.raises(SeriesChoiceError):
+        read_study(tmp_path, series="same.png")
 
 
 def test_the_caller_says_what_a_file_without_a_modality_holds(tmp_path: Path) -> None:

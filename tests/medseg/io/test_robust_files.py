@@ -58,7 +58,7 @@ REFUSED = {
     "dicom/dicomdirtests_DICOMDIR-empty.dcm": "an object without one",
     "dicom/derived_truncated_header.dcm": "an object without one",
     "dicom/derived_empty.dcm": "an empty one",
-    "nifti/nifti2.hdr": "nifti2.img beside it",
+    "nifti/nifti2.hdr": "an .img file beside it",
     "nifti/tiny.mnc": "another kind",
     "nifti/row_major.dconn.nii": "Cifti2Image",
     "nifti/derived_truncated.nii.gz": "cannot be read",
@@ -101,7 +101,8 @@ def test_broken_files_are_refused_in_clear_words(folder: Path, name: str) -> Non
         read_study(folder / name)
     message = str(caught.value)
     assert REFUSED[name] in message
-    assert Path(name).name in message
+    assert message.startswith("The file")
+    assert Path(name).name not in message  # files are named after people
     assert "expected" in message
     assert "found" in message
 
