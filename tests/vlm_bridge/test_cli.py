@@ -112,7 +112,8 @@ def test_convert_and_ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert f"in {target}" in told
     assert "67 tensors" in told
     assert f"--model {target}" in told
-    assert load_backbone(target).model.dtype == torch.bfloat16
+    assert json.loads((target / "config.json").read_text())["dtype"] == "bfloat16"
+    assert load_backbone(target, dtype="bfloat16").model.dtype == torch.bfloat16
     assert main(["generate", "well?", "--model", str(target), "--max-new-tokens", "2"]) == 0
     assert "new or empty" in _failure(capsys, "convert", str(source), str(target))
     assert "vlm-bridge convert" in _failure(capsys, "generate", "hi", "--model", str(source))

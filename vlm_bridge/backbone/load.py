@@ -16,6 +16,7 @@ from transformers import AutoTokenizer, BitsAndBytesConfig, InternVLForCondition
 
 from vlm_bridge.backbone.backbone_files import check_config, check_weights, find_tiling
 from vlm_bridge.backbone.catalogue import backbone_place
+from vlm_bridge.backbone.cpu_precision import cpu_has_bfloat16
 from vlm_bridge.backbone.image_settings import write_image_settings
 from vlm_bridge.backbone.internvl import InternVLBackbone, known_tokens
 from vlm_bridge.backbone.tokenizer_settings import write_tokenizer
@@ -41,7 +42,7 @@ def load_backbone(
 
     Args:
         name_or_folder: Where it is.
-        dtype: Of the weights; `auto` takes what they are stored in.
+        dtype: Of the weights; `auto` takes what they are stored in, and float32 on a CPU that only emulates bfloat16.
         device: `auto` takes CUDA where there is one.
         device_map: How to spread the model, as accelerate says it (`auto`, `balanced`, ...); takes the place of
             `device`.
@@ -100,10 +101,11 @@ def _loading_options(dtype: torch.dtype | str, device: str, device_map: Any, qua
         raise InvalidInputError(
             f"Device: expected device or device_map, found both ({device} and {device_map}). Leave one out."
         )
-    options: dict[str, Any] = {"dtype": dtype}
+    where = None if device_map is not None else _device(device)
+    emulated = where == torch.device("cpu") and not cpu_has_bfloat16()
+    options: dict[str, Any] = {"dtype": torch.float32 if dtype == "auto" and emulated else dtype}
     if quantise is not None:
         options["quantization_config"] = _quantisation(quantise)
-    where = None if device_map is not None else _device(device)
     if device_map is not None or quantise is not None or where != torch.device("cpu"):
         if importlib.util.find_spec("accelerate") is None:
             raise MissingExtraError(

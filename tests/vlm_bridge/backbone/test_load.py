@@ -44,6 +44,19 @@ def test_weights_come_back_bit_for_bit(tied: bool, tmp_path: Path) -> None:
     assert torch.equal(again.lm_head.weight, model.lm_head.weight)
 
 
+@pytest.mark.parametrize(("native", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_half_precision_is_kept_where_the_cpu_has_it(
+    native: bool, expected: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_internvl().bfloat16()
+    save_backbone(InternVLBackbone(model, tiny_tokenizer(), TILING), tmp_path / "half")
+    monkeypatch.setattr(load, "cpu_has_bfloat16", lambda: native)
+    loaded = load_backbone(tmp_path / "half", device="cpu").model
+    assert loaded.dtype == expected
+    assert torch.equal(loaded.lm_head.weight.bfloat16(), model.lm_head.weight)
+    assert load_backbone(tmp_path / "half", device="cpu", dtype="bfloat16").model.dtype == torch.bfloat16
+
+
 def test_transformers_finds_a_processor_in_the_folder(saved: Path) -> None:
     processor = AutoProcessor.from_pretrained(saved)
     assert processor.image_seq_length == 1
