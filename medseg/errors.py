@@ -61,3 +61,7 @@ class SegmenterError(MedSegError):
 
 class BatchFolderError(MedSegError):
     """The output folder of a batch cannot be used: not writable, full, damaged, or in use by another process."""
+
+
+class AuditLogError(MedSegError):
+    """An audit log cannot be read or written, or its chain is broken; the message names the line."""
