@@ -94,10 +94,10 @@ def _is_bare(phrase: AskedPhrase) -> bool:
 
 def _completed(phrase: AskedPhrase, following: AskedPhrase) -> AskedPhrase:
     """In "left and right lung", `left` as the left lung; other phrases as they are."""
-    sides = ("left", "right")
-    if not (_is_bare(phrase) and phrase.part in sides and following.part in sides and following.known):
+    if not (_is_bare(phrase) and following.part and following.known):
         return phrase
-    text = re.sub(r"\b(?:left|right)\b", phrase.part, following.text, count=1, flags=re.IGNORECASE)
+    words = "|".join(_PART_WORDS)
+    text = re.sub(rf"\b(?:{words})\b", lambda _: phrase.text, following.text, count=1, flags=re.IGNORECASE)
     return replace(following, text=text, part=phrase.part)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool
 from numpy import ndarray
@@ -64,6 +64,7 @@ class Answer:
     """What a person should know."""
 
 
+@runtime_checkable
 class Segmenter(Protocol):
     """A loaded model. Equal input gives equal answers, bit for bit, on one machine."""
 

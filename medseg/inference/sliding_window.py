@@ -8,6 +8,7 @@ handed out. A ring over `max_memory_bytes` lives in a temporary file instead.
 from __future__ import annotations
 
 import mmap
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from monai.data.utils import compute_importance_map, dense_patch_slices
 from numpy import ndarray
 from torch import Tensor
 
-from medseg.errors import InvalidInputError, SegmenterError
+from medseg.errors import InvalidInputError, SegmenterError, SizeLimitError
 
 Network = Callable[[Tensor], Tensor]
 """Windows [window channel i j k] -> logits [window class i j k]. Wrap it to choose classes or to take a softmax."""
@@ -51,9 +52,11 @@ class WindowConfig:
     def __post_init__(self) -> None:
         if min(self.window) < 1 or not 0 <= self.overlap < 1 or self.windows_at_once < 1 or self.max_memory_bytes < 1:
             raise InvalidInputError(
-                "WindowConfig: expected a window, windows_at_once and max_memory_bytes of 1 and more and an overlap of "
-                f"0 to below 1, found {self.window}, {self.windows_at_once}, {self.max_memory_bytes} and {self.overlap}."
+                "WindowConfig: expected window, windows_at_once and max_memory_bytes of 1 and more, overlap in 0-1, "
+                f"found {self.window}, {self.windows_at_once}, {self.max_memory_bytes}, {self.overlap}. Change them."
             )
+        if self.spill_folder is not None and not self.spill_folder.is_dir():
+            raise InvalidInputError("WindowConfig: expected a folder as spill_folder, found none there. Make it first.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,7 +77,7 @@ def label_map(
     """Class of the largest blended logit of each voxel, uint8 up to 256 classes; the smaller class where two are equal.
 
     Raises:
-        InvalidInputError, SegmenterError: as `slide`.
+        InvalidInputError, SegmenterError, SizeLimitError: as `slide`.
     """
     labels: ndarray | None = None
     for done in slide(network, values, config):
@@ -97,6 +100,7 @@ def slide(
     Raises:
         InvalidInputError: values are not [channel i j k], or the network is still in training mode.
         SegmenterError: the network's output is not [window class i j k] of the window's size.
+        SizeLimitError: the ring needs a file and the disk has no room for it.
     """
     if values.ndim != 4 or min(values.shape) < 1:
         raise InvalidInputError(f"Sliding window: expected values [channel i j k], found shape {values.shape}.")
@@ -131,7 +135,7 @@ def _starts(sizes: tuple[int, ...], config: WindowConfig) -> list[tuple[int, int
         wanted if wanted == size else max(1, int(wanted * (1 - config.overlap)))
         for size, wanted in zip(sizes, config.window, strict=True)
     ]
-    return [(i.start, j.start, k.start) for i, j, k in dense_patch_slices(sizes, config.window, steps)]
+    return [(int(i.start), int(j.start), int(k.start)) for i, j, k in dense_patch_slices(sizes, config.window, steps)]
 
 
 def _slice_axis(sizes: tuple[int, ...], window: tuple[int, int, int]) -> int:
@@ -225,6 +229,12 @@ def _sums(shape: tuple[int, ...], config: WindowConfig) -> tuple[mmap.mmap | Non
     if size <= config.max_memory_bytes:
         return None, np.zeros(shape, dtype=np.float32)
     with tempfile.TemporaryFile(dir=config.spill_folder) as file:
-        file.truncate(size)
+        try:  # a sparse file on a full disk would kill the process at the first write
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as failure:
+            raise SizeLimitError(
+                f"Sliding window: expected {size} bytes of disk for the sums of {shape[1]} classes, found fewer. Free "
+                "some, name another spill_folder, or choose fewer classes."
+            ) from failure
         mapped = mmap.mmap(file.fileno(), size)
     return mapped, np.frombuffer(mapped, dtype=np.float32).reshape(shape)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int32, Num
+from jaxtyping import Bool, Float, Int32, Num, Shaped
 from numpy import ndarray
 from scipy.ndimage import find_objects, label
 
@@ -57,7 +57,7 @@ class Quantities:
     """Axis of the files' grid that counts slices, see `source_slice_axis`."""
 
 
-def measure(mask: Bool[ndarray, "i j k"], volume: Volume) -> Quantities | None:
+def measure(mask: Shaped[ndarray, "i j k"], volume: Volume) -> Quantities | None:
     """What is measured in `mask`, or None where it is empty.
 
     Slices are those of the acquisition (see `slice_axis`). Millimetres follow the affine, for tilted stacks too.
