@@ -17,12 +17,13 @@ from tests.medseg.made_series import PLANTED_WORDS, noise, straight_positions, w
 
 
 def everything_said(value: object) -> str:
-    """Text form of a value and of each field of it, hidden ones too, but for voxels and places of files."""
+    """Text form of a value and of each field of it, hidden ones too, but for voxels and for places and names of files,
+    which are there to open the files again."""
     parts = [repr(value), str(value)]
     if isinstance(value, tuple | list):
         parts += [everything_said(one) for one in value]
     if is_dataclass(value) and not isinstance(value, type):
-        hidden = ("path", "voxels")
+        hidden = ("path", "member", "file_name", "voxels")
         parts += [everything_said(getattr(value, one.name)) for one in fields(value) if one.name not in hidden]
     return "\n".join(parts)
 
