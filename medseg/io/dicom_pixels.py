@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -73,6 +73,20 @@ def decode(heads: Sequence[DicomHead], frames: Sequence[FrameHead | None], limit
         stack.values.append(values)
         stack.padding.append(padding)
     return stack
+
+
+def decoded_frames(
+    head: DicomHead, frames: Sequence[FrameHead]
+) -> Iterator[tuple[FrameHead, Num[ndarray, "row column *channel"]]]:
+    """Frames of one file with their values, one after the other, so that a long file is never held whole.
+
+    Raises:
+        StudyFileError: pixels are missing, cut, or compressed in a way no installed codec reads.
+        SizeLimitError: a deflated file is too large.
+    """
+    with parsing(head.found.name, "DICOM pixels that an installed codec reads"):
+        for frame, (values, _) in _decoded(head, frames, set()):
+            yield frame, values
 
 
 def join(stack: DecodedStack) -> tuple[Num[ndarray, "i j k *channel"], list[Notice]]:
