@@ -32,6 +32,7 @@ from medseg.inference.voxel_rules import (
     without_specks,
 )
 from medseg.study.volume import Volume
+from medseg.study.windows import IntensityWindow
 
 _PHRASES_MAX = 16
 """Most structures of one answer."""
@@ -82,6 +83,7 @@ TISSUES: dict[str, _Tissue] = {
 _PRONOUN = re.compile(r"(?:it|that|this|them|those|these|what)\b", re.IGNORECASE)
 _MARKED = ("I marked the {label}.", "I marked {label}.")
 _STAND_IN = "The classical segmenter is a stand-in of fixed rules without learned weights; check every mask."
+_NO_WINDOW = "The intensity window was not used: the rules have ranges of their own."
 _SIDES = "Left and right were told apart by a straight cut through the middle."
 
 
@@ -116,15 +118,17 @@ class ClassicalSegmenter:
         versions = {name: version(name) for name in ("numpy", "scipy")}
         return SegmenterFacts(name="classical", weights_sha256="", versions=versions)
 
-    def answer(self, volume: Volume, question: str, history: Sequence[Turn]) -> Answer:
+    def answer(
+        self, volume: Volume, question: str, history: Sequence[Turn], window: IntensityWindow | None = None
+    ) -> Answer:
         """Masks of the known words of the question in the order of mention; the unknown ones are named as such."""
         phrases = read_phrases(question, {name: tissue.words for name, tissue in TISSUES.items()})
-        work = _Work(volume=volume, history=history, warnings=[_STAND_IN])
+        work = _Work(volume=volume, history=history, warnings=[_STAND_IN, *([_NO_WINDOW] if window else [])])
         if len(phrases) > _PHRASES_MAX:
             work.warnings.append(f"{len(phrases)} structures were asked for; the first {_PHRASES_MAX} were taken.")
         if not phrases:
             text = f"I mark structures. {_known_words()}"
-            return Answer(text=text, targets=(), preprocessing={}, warnings=(_STAND_IN,))
+            return Answer(text=text, targets=(), preprocessing={}, warnings=tuple(work.warnings))
         sentences: list[str] = []
         targets: list[AnsweredTarget] = []
         for phrase in phrases[:_PHRASES_MAX]:

@@ -23,6 +23,7 @@ from medseg.study.quantities import measure
 from medseg.study.result import Provenance, SegmentationResult
 from medseg.study.study import Study
 from medseg.study.volume import Volume
+from medseg.study.windows import IntensityWindow, choose_window
 
 _LISTED = 20
 """Most series a message lists."""
@@ -58,17 +59,19 @@ def segment(
     history: Sequence[Turn] = (),
     *,
     series: str | None = None,
+    window: IntensityWindow | str | None = None,
     config: SegmentConfig = SegmentConfig(),
 ) -> SegmentationResult:
     """The answer to `question`: masks on the voxels of the volume as given, with what was measured in them.
 
     `history` holds the earlier questions of the dialogue about the same volume, oldest first (`turn_of` makes a turn of
-    a result). Where a study holds several volumes, `series` names one by its key; none is taken by guess. Research use
-    only; not a medical device.
+    a result). Where a study holds several volumes, `series` names one by its key; none is taken by guess. `window` is
+    the range of intensities to look at, or the name of one (see `choose_window`); None leaves it to the segmenter.
+    Research use only; not a medical device.
 
     Raises:
-        InvalidInputError: the question is empty or too long, a mask of the history is of another grid, or the volume
-            holds values that are no numbers.
+        InvalidInputError: the question is empty or too long, a mask of the history is of another grid, the volume holds
+            values that are no numbers, or the window is unknown or of another unit.
         SeriesChoiceError: several volumes and none named, or the named one is not there; the message lists them.
         SegmenterError: the segmenter's answer contradicts itself; nothing of it is kept.
     """
@@ -76,7 +79,10 @@ def segment(
     _check_values(volume)
     asked, notices = check_question(question)
     turns = _checked_history(history, volume)
-    answer = segmenter.answer(volume, asked, turns)
+    if window is None:
+        answer = segmenter.answer(volume, asked, turns)
+    else:
+        answer = segmenter.answer(volume, asked, turns, window=choose_window(volume, override=window))
     _check_answer(answer, volume, segmenter.facts.name)
     findings, doubts = _gated(answer, volume, config)
     read = tuple(str(notice) for notice in study.notices) if isinstance(study, Study) else ()

@@ -10,6 +10,7 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from medseg.study.volume import Volume
+from medseg.study.windows import IntensityWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +74,13 @@ class Segmenter(Protocol):
         """What it is."""
         ...
 
-    def answer(self, volume: Volume, question: str, history: Sequence[Turn]) -> Answer:
+    def answer(
+        self, volume: Volume, question: str, history: Sequence[Turn], window: IntensityWindow | None = None
+    ) -> Answer:
         """The answer to `question` about `volume`.
+
+        `window` is the caller's own; None leaves the choice to the segmenter. What was taken stands in the answer's
+        `preprocessing`, and a segmenter that has no use for a window says so in its warnings.
 
         Raises:
             InvalidInputError: the question is empty, or the volume is of a kind it cannot read.

@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from medseg.inference.segmenter import Answer, AnsweredTarget, SegmenterFacts, Turn
 from medseg.study.volume import Volume, volume_in_memory
+from medseg.study.windows import IntensityWindow
 
 
 @dataclass(slots=True)
@@ -19,12 +20,16 @@ class SaidSegmenter:
     said: Answer
     questions: list[str] = field(default_factory=list)
     histories: list[tuple[Turn, ...]] = field(default_factory=list)
+    windows: list[IntensityWindow | None] = field(default_factory=list)
     facts: SegmenterFacts = field(
         default_factory=lambda: SegmenterFacts(name="said", weights_sha256="0a1b", versions={"numpy": "9.9"})
     )
 
-    def answer(self, volume: Volume, question: str, history: Sequence[Turn]) -> Answer:
+    def answer(
+        self, volume: Volume, question: str, history: Sequence[Turn], window: IntensityWindow | None = None
+    ) -> Answer:
         """The given answer."""
+        self.windows.append(window)
         self.questions.append(question)
         self.histories.append(tuple(history))
         return self.said

@@ -154,6 +154,11 @@ def test_bright_and_dark_split_any_image(segmenter: Segmenter) -> None:
     assert left.text == "I cannot tell left from right in a picture, so I find no left part of it."
 
 
+def test_a_window_is_not_used_and_that_is_said(segmenter: Segmenter) -> None:
+    result = segment(segmenter, made_ct_volume(), "bone", window="lung")
+    assert "The intensity window was not used: the rules have ranges of their own." in result.warnings
+
+
 def test_an_even_image_has_nothing_bright(segmenter: Segmenter) -> None:
     volume = volume_in_memory(np.full((4, 4, 4), 7), np.eye(4))
     result = segment(segmenter, volume, "bright region")

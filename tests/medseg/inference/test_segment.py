@@ -14,6 +14,7 @@ from medseg.study.quantities import measure
 from medseg.study.series_facts import SeriesFacts
 from medseg.study.study import Notice, Study
 from medseg.study.volume import volume_in_memory
+from medseg.study.windows import IntensityWindow
 from tests.medseg.inference.said import SaidSegmenter, answer, small_volume, some_mask, target
 
 
@@ -140,6 +141,18 @@ def test_a_dialogue_hands_on_masks_and_refuses_those_of_another_grid() -> None:
     foreign = Turn(question="Where?", answer="There.", masks=(np.zeros((6, 5, 4), dtype=bool),))
     with pytest.raises(InvalidInputError, match=r"found bool of \(6, 5, 4\) in turn 2 of 2"):
         segment(said, small_volume(), "And now?", [turn, foreign])
+
+
+def test_a_window_of_the_caller_reaches_the_segmenter_and_an_unknown_one_does_not() -> None:
+    said = SaidSegmenter(answer("Nothing."))
+    own = IntensityWindow(low=-5.0, high=60.0)
+    for window in (None, "lung", own):
+        segment(said, small_volume(), "Where?", window=window)
+    assert said.windows[0] is None
+    assert said.windows[2] is own
+    assert said.windows[1] == IntensityWindow(low=-1350.0, high=150.0, name="lung", chosen_by="caller")
+    with pytest.raises(InvalidInputError, match="found 'kidney'"):
+        segment(said, small_volume(), "Where?", window="kidney")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
