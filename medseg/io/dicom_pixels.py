@@ -10,9 +10,10 @@ from jaxtyping import Bool, Num, Shaped
 from numpy import ndarray
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import iter_pixels
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, UID_dictionary
 
 from medseg.errors import SizeLimitError, StudyFileError
 from medseg.io.dicom_headers import DicomHead, FrameHead
@@ -131,6 +132,7 @@ def _decoded(
             f"{head.found.name}: expected pixels, found a header alone. Copy the file again, with its pixels."
         )
     _name_syntax(dataset, codes)
+    _check_codec(dataset, head.found.name)
     if "NumberOfFrames" in dataset and count_of(dataset, "NumberOfFrames") is None:
         del dataset.NumberOfFrames
     raw = iter_pixels(dataset, indices=[frame.frame for frame in frames])
@@ -145,6 +147,20 @@ def _refuse_deflated_giants(head: DicomHead) -> None:
         raise SizeLimitError(
             f"{head.found.name}: expected a deflated file of at most {_DEFLATED_BYTES} bytes, found a larger one. "
             "Save it uncompressed."
+        )
+
+
+def _check_codec(dataset: Dataset, name: str) -> None:
+    """Raise where the pixels are packed in a way that DICOM knows and no installed package reads."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        known = get_decoder(syntax)
+    except NotImplementedError:
+        return  # the parser says what it makes of it
+    if not known.is_available:
+        raise StudyFileError(
+            f"{name}: expected pixels that an installed codec reads, found {UID_dictionary[syntax][0]}. Run: pip "
+            "install 'vision3d-medseg[medseg]'"
         )
 
 

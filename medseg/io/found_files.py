@@ -117,6 +117,7 @@ def _archive(path: Path, unpacked: Path, limits: ReadLimits) -> list[FoundFile]:
             raise SizeLimitError(
                 f"The archive: expected at most {limits.files} members, found {len(members)}. Raise ReadLimits.files."
             )
+        _check_room(sum(member.file_size for member in members), unpacked, limits)
         left = limits.archive_bytes
         for number, member in enumerate(members):
             own = Path(member.filename).name
@@ -130,6 +131,21 @@ def _archive(path: Path, unpacked: Path, limits: ReadLimits) -> list[FoundFile]:
                 continue
             found.append((place, own, kind, SourceFile(path=path, member=member.filename)))
     return _numbered(found)
+
+
+def _check_room(claimed: int, unpacked: Path, limits: ReadLimits) -> None:
+    """Raise before anything is unpacked; no member yields more than it claims."""
+    if claimed > limits.archive_bytes:
+        raise SizeLimitError(
+            f"The archive: expected members of at most {limits.archive_bytes} bytes, found {claimed}. Raise "
+            "ReadLimits.archive_bytes."
+        )
+    free = shutil.disk_usage(unpacked).free
+    if claimed > free:
+        raise SizeLimitError(
+            f"The archive: expected room for {claimed} bytes in the folder for temporary files, found {free}. Make "
+            "room or unpack it elsewhere."
+        )
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: Path, most: int) -> int:

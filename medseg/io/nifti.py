@@ -182,6 +182,15 @@ def _smaller(values: Float[ndarray, "i j k"]) -> Float[ndarray, "i j k"]:
     return values.astype(np.float64 if large else np.float32)
 
 
+def _spacing_is_stored(image: SpatialImage) -> bool:
+    """Whether the file itself has a spacing along the axes it has; nibabel puts 1 in place of 0 without a word."""
+    place = image.file_map["header" if "header" in image.file_map else "image"]
+    with place.get_prepare_fileobj("rb") as file:
+        stored = type(image.header).from_fileobj(file, check=False)
+    steps = np.asarray(stored["pixdim"][1 : 1 + min(3, len(image.shape))], dtype=np.float64)
+    return bool(np.isfinite(steps).all() and (steps != 0).all())
+
+
 def _affine(image: SpatialImage) -> tuple[Float[ndarray, "4 4"], bool, list[Notice]]:
     """The sform where it is set, else the qform, else the spacing alone; in mm."""
     if not isinstance(image.header, Nifti1Header):
@@ -200,15 +209,18 @@ def _affine(image: SpatialImage) -> tuple[Float[ndarray, "4 4"], bool, list[Noti
     if len(usable) == 2 and _apart(usable["sform"], usable["qform"], image.shape) > _DISAGREE_VOXELS:
         text = "sform and qform place the volume differently: the sform was taken."
         notices.append(Notice(code="affines_disagree", text=text))
+    known = _spacing_is_stored(image)
+    missing = Notice(code="no_spacing", text="The spacing is missing or not positive: 1 mm was taken.")
     for name in ("sform", "qform"):
         if name in usable:
-            return scale @ usable[name], True, notices
+            whole = name == "sform" or known  # the qform takes its lengths from the spacing
+            return scale @ usable[name], whole, notices if whole else [*notices, missing]
     text = "The header does not say where the volume lies: spacing alone was taken, with i running to the left."
     notices.append(Notice(code="no_orientation", text=text))
     steps = np.array([float(step) for step in header["pixdim"][1:4]])
-    known = bool(np.isfinite(steps).all() and steps.min() > 0)
+    known = known and bool(np.isfinite(steps).all() and steps.min() > 0)
     if not known:
-        notices.append(Notice(code="no_spacing", text="The spacing is missing or not positive: 1 mm was taken."))
+        notices.append(missing)
         steps = np.ones(3)
     return scale @ np.diag([-steps[0], steps[1], steps[2], 1.0]), known, notices
 

@@ -99,9 +99,10 @@ def parsing(name: str, what: str) -> Iterator[None]:
             raise
         except PARSER_FAILURES as error:
             # The traceback would print the parser's own message.
+            closed = isinstance(error, PermissionError)
+            advice = "Ask for the right to read it." if closed else "Copy it again or leave it out."
             raise StudyFileError(
-                f"{name}: expected {what}, found one that cannot be read ({type(error).__name__}). "
-                "Copy it again or leave it out."
+                f"{name}: expected {what}, found one that cannot be read ({type(error).__name__}). {advice}"
             ) from None
 
 
