@@ -130,7 +130,8 @@ def _slices(mask: Bool[ndarray, "i j k"], axis: int) -> Iterator[Bool[ndarray, "
 
 def _filled(flat: Bool[ndarray, "row column"]) -> Bool[ndarray, "row column"]:
     """A region with its holes: background that does not reach the border of the slice."""
-    names, count = label(~flat)  # pyright: ignore[reportGeneralTypeIssues]
+    names = np.empty(flat.shape, dtype=np.int32)
+    count = int(label(~flat, output=names))  # pyright: ignore[reportArgumentType]
     open_air = np.zeros(count + 1, dtype=bool)
     for edge in (names[0], names[-1], names[:, 0], names[:, -1]):
         open_air[edge] = True
