@@ -25,7 +25,7 @@ class BatchConfig:
     all_series: bool = False
     """Ask each series of an input that holds several; otherwise such an input fails with a list of them."""
     window: str | None = None
-    """Intensity window of every case whose job names none; None leaves the choice to the toolkit."""
+    """Intensity window of every case whose job names none; None leaves the choice to the segmenter."""
     progress: bool = False
     """Show a progress bar with the time that is left."""
 

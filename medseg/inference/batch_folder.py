@@ -162,14 +162,17 @@ class BatchFolder:
         return old
 
 
-def write_case_file(folder: Path, case: str, hashes: CaseHashes, content: str) -> dict[str, str]:
-    """Write `case.json` into a finished folder and bring all of it to the disk; name -> SHA-256 of its files."""
+def write_case_file(
+    folder: Path, case: str, hashes: CaseHashes, content: str, notices: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """Name -> SHA-256 of the files of a finished folder, once `case.json` is written and all is on the disk."""
     record: dict[str, Any] = {
         "schema": _CASE_SCHEMA,
         "case": case,
         **asdict(hashes),
         "input_sha256": content,
         "files": files_sha256(folder),
+        "notices": list(notices),
         "note": RESEARCH_USE,
     }
     (folder / CASE_FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -26,7 +26,7 @@ class Job:
     series: str | None = None
     """Key of the series, as `medseg series` prints it; None where the input holds one."""
     window: str | None = None
-    """Name of the intensity window; None leaves the choice to the toolkit."""
+    """Name of the intensity window to look at; None leaves the choice to the segmenter."""
     formats: tuple[str, ...] = ()
     """Outputs of this job; empty takes those of the batch."""
 

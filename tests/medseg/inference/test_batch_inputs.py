@@ -104,7 +104,11 @@ def test_a_job_file_names_studies_as_they_are(studies: Path, tmp_path: Path) -> 
         ([], QUESTION, "one input or more"),
         (["a.nii"], [], "expected a question"),
         (["*.nothing"], QUESTION, "fit the pattern"),
-        ([Job(input=Path("a"), question="q", id="A"), Job(input=Path("b"), question="q", id="a")], [], "found 'a' twice"),
+        (
+            [Job(input=Path("a"), question="q", id="A"), Job(input=Path("b"), question="q", id="a")],
+            [],
+            "found 'a' twice",
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_refused(

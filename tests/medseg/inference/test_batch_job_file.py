@@ -32,7 +32,11 @@ def test_json_lines_become_jobs(tmp_path: Path) -> None:
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_tables_of_every_spreadsheet_become_jobs(tmp_path: Path, separator: str, encoding: str) -> None:
-    rows = [["input", "Question", "id", "formats"], ["fälle/a.nii", "liver?", "one", "json nifti"], ["b.nii", "", "", ""]]
+    rows = [
+        ["input", "Question", "id", "formats"],
+        ["fälle/a.nii", "liver?", "one", "json nifti"],
+        ["b.nii", "", "", ""],
+    ]
     text = "\r\n".join(separator.join(row) for row in rows)
     path = written(tmp_path / "jobs.csv", text, encoding)
     assert read_job_file(path, question="spleen?") == (
