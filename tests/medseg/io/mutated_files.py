@@ -7,7 +7,7 @@ import io
 import random
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,8 +18,14 @@ from PIL import Image
 
 from medseg.errors import MedSegError
 from medseg.io.limits import ReadLimits
+from medseg.io.read_dicom_seg import read_dicom_seg
+from medseg.io.read_rtstruct import read_rtstruct
 from medseg.io.read_study import ReadOptions, list_series, read_study
+from medseg.io.write_dicom_seg import write_dicom_seg
+from medseg.io.write_rtstruct import write_rtstruct
+from medseg.study.volume import Volume
 from tests.medseg.made_series import noise, straight_positions, write_enhanced, write_slices
+from tests.medseg.report.made_results import finding, result
 
 LIMITS = ReadLimits(voxel_bytes=2**28)
 """Enough for each seed file, and little enough for a small machine."""
@@ -64,14 +70,13 @@ def seed_files(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def mutated(content: bytes, draw: random.Random) -> bytes:
-    """The content broken in one to four ways."""
+def mutated(content: bytes, draw: random.Random, reach: int = 700) -> bytes:
+    """The content broken in one to four ways, most of them within `reach`, where the header is."""
     data = bytearray(content)
     for _ in range(draw.randint(1, 4)):
         if not data:
             break
-        # Most breaks fall into the header, where they matter.
-        at = draw.randrange(min(len(data), 700)) if draw.random() < 0.7 else draw.randrange(len(data))
+        at = draw.randrange(min(len(data), reach)) if draw.random() < 0.7 else draw.randrange(len(data))
         way = draw.randrange(6)
         if way == 0:
             data[at] = draw.randrange(256)
@@ -99,15 +104,59 @@ def broken_files(folder: Path, count: int, seed: int) -> Iterator[tuple[str, byt
 
 def read_outcome(path: Path) -> tuple[str, float, BaseException | None]:
     """`read`, the name of our error, or `FOREIGN` with the exception; and seconds taken."""
+    return _outcome(lambda: _read(path))
+
+
+def _outcome(job: Callable[[], None]) -> tuple[str, float, BaseException | None]:
     start = time.perf_counter()
     # A future holds whatever is raised, of any kind.
     with ThreadPoolExecutor(max_workers=1) as pool:
-        error = pool.submit(_read, path).exception()
+        error = pool.submit(job).exception()
     seconds = time.perf_counter() - start
     if error is None:
         return "read", seconds, None
     kind = type(error).__name__
     return kind if isinstance(error, MedSegError) else f"FOREIGN {kind}", seconds, error
+
+
+OBJECTS = ("seg", "labelmap", "rtstruct")
+"""Kinds of DICOM objects that belong to images."""
+
+
+def images_of_objects(folder: Path) -> Volume:
+    """The volume the objects of `seed_objects` belong to."""
+    return read_study(write_slices(folder / "images", noise(5, 24, 20), straight_positions(5))).volume
+
+
+def seed_objects(folder: Path, volume: Volume) -> dict[str, bytes]:
+    """Small whole segmentations and a structure set of the volume: name of the kind -> content."""
+    one, other = np.zeros(volume.shape, dtype=bool), np.zeros(volume.shape, dtype=bool)
+    one[3:12, 4:15, 1:4], other[14:18, 2:9, 0:2] = True, True
+    answer = result(volume, [finding(volume, "liver", one), finding(volume, "spleen", other)])
+    write_dicom_seg(folder / "seg.dcm", answer)
+    write_dicom_seg(folder / "labelmap.dcm", answer, kind="labelmap")
+    write_rtstruct(folder / "rtstruct.dcm", answer)
+    return {f"{kind}.dcm": (folder / f"{kind}.dcm").read_bytes() for kind in OBJECTS}
+
+
+def broken_objects(seeds: dict[str, bytes], count: int, seed: int) -> Iterator[tuple[str, bytes]]:
+    """`count` broken objects with the name each is to have."""
+    draw = random.Random(seed)
+    kinds = list(seeds.items())
+    for number in range(count):
+        name, content = kinds[number % len(kinds)]
+        yield name, mutated(content, draw, reach=3 * len(content) // 4)
+
+
+def object_outcome(path: Path, kind: str, volume: Volume) -> tuple[str, float, BaseException | None]:
+    """As `read_outcome`, of a segmentation or structure set read onto `volume`."""
+    return _outcome(lambda: _read_object(path, kind, volume))
+
+
+def _read_object(path: Path, kind: str, volume: Volume) -> None:
+    reader = read_rtstruct if kind.startswith("rtstruct") else read_dicom_seg
+    for one in reader(path, volume, limits=LIMITS).masks:
+        assert one.mask.shape == volume.shape
 
 
 def _read(path: Path) -> None:

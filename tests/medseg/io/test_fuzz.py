@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.medseg.io.mutated_files import broken_files, read_outcome, seed_files
+from tests.medseg.io.mutated_files import (
+    broken_files,
+    broken_objects,
+    images_of_objects,
+    object_outcome,
+    read_outcome,
+    seed_files,
+    seed_objects,
+)
 from tests.medseg.made_series import PLANTED_WORDS
 
 COUNT, SECONDS = 200, 10.0
@@ -29,3 +37,21 @@ def test_no_broken_file_breaks_a_reader(tmp_path: Path) -> None:
     # The test would say nothing if every file were refused, or none.
     assert outcomes["read"] > COUNT // 20
     assert outcomes["StudyFileError"] > COUNT // 10
+
+
+def test_no_broken_segmentation_or_structure_set_breaks_a_reader(tmp_path: Path) -> None:
+    volume = images_of_objects(tmp_path)
+    seeds = seed_objects(tmp_path, volume)
+    outcomes: dict[str, int] = {}
+    for name in seeds:
+        assert object_outcome(tmp_path / name, name, volume)[0] == "read"
+    for number, (name, content) in enumerate(broken_objects(seeds, COUNT // 2, seed=21)):
+        path = tmp_path / f"{number:03d}{name}"
+        path.write_bytes(content)
+        outcome, seconds, error = object_outcome(path, name, volume)
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        assert not outcome.startswith("FOREIGN"), f"{path.name}: {error!r}"
+        assert seconds < SECONDS, path.name
+        assert not any(word in str(error) for word in PLANTED_WORDS), path.name
+    assert outcomes["read"] > COUNT // 40
+    assert sum(outcomes.values()) - outcomes["read"] > COUNT // 20
