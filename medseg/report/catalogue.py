@@ -9,6 +9,7 @@ and the report.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -25,9 +26,9 @@ from medseg.report.dicom_files import (
 )
 from medseg.report.findings_table import write_findings_csv
 from medseg.report.mask_files import no_picture, write_nifti_masks, write_png_masks
-from medseg.report.output_format import OutputFormat, WrittenOutputs
-from medseg.report.overlay import write_overlay_png
-from medseg.report.report_page import write_report_html
+from medseg.report.output_format import OutputFormat, OutputPlace, WrittenOutputs
+from medseg.report.overlay import OverlayOptions, write_overlay_png
+from medseg.report.report_page import REPORT_SLICES, write_report_html
 from medseg.report.result_record import write_result_json
 from medseg.study.result import SegmentationResult
 from medseg.study.study import Notice
@@ -36,17 +37,23 @@ from medseg.study.study import Notice
 def _one_file(name: str, write: Callable[[Path, SegmentationResult], object]) -> Callable[..., WrittenOutputs]:
     """A format that is one file in the folder."""
 
-    def written(result: SegmentationResult, folder: Path, earlier: WrittenOutputs) -> WrittenOutputs:
-        write(folder / name, result)
-        return WrittenOutputs(files=(folder / name,))
+    def written(result: SegmentationResult, place: OutputPlace) -> WrittenOutputs:
+        write(place.folder / name, result)
+        return WrittenOutputs(files=(place.folder / name,))
 
     return written
 
 
-def _overlay(result: SegmentationResult, folder: Path, earlier: WrittenOutputs) -> WrittenOutputs:
-    sheet = write_overlay_png(folder / "overlay.png", result)
-    notices = tuple(Notice(code="overlay", text=note) for note in sheet.notes)
-    return WrittenOutputs(files=(folder / "overlay.png",), notices=notices)
+def _overlay(result: SegmentationResult, place: OutputPlace) -> WrittenOutputs:
+    path = place.folder / "overlay.png"
+    sheet = write_overlay_png(path, result, place.view)
+    return WrittenOutputs(files=(path,), notices=tuple(Notice(code="overlay", text=note) for note in sheet.notes))
+
+
+def _report(result: SegmentationResult, place: OutputPlace) -> WrittenOutputs:
+    path = place.folder / "report.html"
+    write_report_html(path, result, replace(place.view, slices=min(place.view.slices, REPORT_SLICES)))
+    return WrittenOutputs(files=(path,))
 
 
 OUTPUT_FORMATS: dict[str, OutputFormat] = {
@@ -57,7 +64,7 @@ OUTPUT_FORMATS: dict[str, OutputFormat] = {
     "overlay": OutputFormat(summary="picture or sheet of slices with masks and legend", write=_overlay),
     "json": OutputFormat(summary="all but the masks, with a schema", write=_one_file("result.json", write_result_json)),
     "csv": OutputFormat(summary="findings as a table", write=_one_file("findings.csv", write_findings_csv)),
-    "report": OutputFormat(summary="one page to read or print", write=_one_file("report.html", write_report_html)),
+    "report": OutputFormat(summary="one page to read or print", write=_report),
     "dicom-seg": OutputFormat(
         summary="DICOM SEG, binary: what most viewers read", write=write_seg_file, reason_against=no_dicom
     ),
@@ -94,11 +101,14 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(formats))
 
 
-def write_outputs(result: SegmentationResult, folder: Path, formats: Sequence[str]) -> WrittenOutputs:
+def write_outputs(
+    result: SegmentationResult, folder: Path, formats: Sequence[str], *, view: OverlayOptions = OverlayOptions()
+) -> WrittenOutputs:
     """Writes a result in each of the formats into `folder`, which is made where it is missing.
 
     Each file is written whole or not at all and replaces an older one of its name. A format that cannot hold the
-    result is left out with a notice; equal results give equal files, but for DICOM's own times.
+    result is left out with a notice; equal results give equal files, but for DICOM's own times. `view` is the
+    window and the plane of pictures.
 
     Raises:
         InvalidInputError: a format is unknown, none of them can hold the result, or DICOM allows no object for it.
@@ -117,7 +127,8 @@ def write_outputs(result: SegmentationResult, folder: Path, formats: Sequence[st
             text = f"{name} was not written: {against[name]}."
             written += WrittenOutputs(notices=(Notice(code="format_left_out", text=text),))
         else:
-            written += OUTPUT_FORMATS[name].write(result, folder, written)
+            place = OutputPlace(folder=folder, view=view, segmentation=written.segmentation)
+            written += OUTPUT_FORMATS[name].write(result, place)
     return written
 
 

@@ -10,30 +10,34 @@ from medseg.io.dicom_output import DicomWritten
 from medseg.io.write_dicom_seg import write_dicom_seg
 from medseg.io.write_dicom_sr import write_dicom_sr
 from medseg.io.write_rtstruct import write_rtstruct
-from medseg.report.output_format import WrittenOutputs
+from medseg.report.output_format import OutputPlace, WrittenOutputs
 from medseg.study.result import SegmentationResult
 from medseg.study.study import Notice
 
 
-def write_seg_file(result: SegmentationResult, folder: Path, earlier: WrittenOutputs) -> WrittenOutputs:
+def write_seg_file(result: SegmentationResult, place: OutputPlace) -> WrittenOutputs:
     """`segmentation.dcm`, a binary DICOM SEG."""
-    return _outputs(write_dicom_seg(folder / "segmentation.dcm", result), folder / "segmentation.dcm", keep=True)
+    return _outputs(
+        write_dicom_seg(place.folder / "segmentation.dcm", result), place.folder / "segmentation.dcm", keep=True
+    )
 
 
-def write_labelmap_file(result: SegmentationResult, folder: Path, earlier: WrittenOutputs) -> WrittenOutputs:
+def write_labelmap_file(result: SegmentationResult, place: OutputPlace) -> WrittenOutputs:
     """`labelmap.dcm`, a DICOM SEG that stores each voxel once."""
-    return _outputs(write_dicom_seg(folder / "labelmap.dcm", result, kind="labelmap"), folder / "labelmap.dcm")
+    return _outputs(
+        write_dicom_seg(place.folder / "labelmap.dcm", result, kind="labelmap"), place.folder / "labelmap.dcm"
+    )
 
 
-def write_rtstruct_file(result: SegmentationResult, folder: Path, earlier: WrittenOutputs) -> WrittenOutputs:
+def write_rtstruct_file(result: SegmentationResult, place: OutputPlace) -> WrittenOutputs:
     """`rtstruct.dcm`, contours for radiotherapy systems."""
-    return _outputs(write_rtstruct(folder / "rtstruct.dcm", result), folder / "rtstruct.dcm")
+    return _outputs(write_rtstruct(place.folder / "rtstruct.dcm", result), place.folder / "rtstruct.dcm")
 
 
-def write_sr_file(result: SegmentationResult, folder: Path, earlier: WrittenOutputs) -> WrittenOutputs:
+def write_sr_file(result: SegmentationResult, place: OutputPlace) -> WrittenOutputs:
     """`sr.dcm`, measurements; its groups refer to the segments of `segmentation.dcm` where that was written too."""
-    written = write_dicom_sr(folder / "sr.dcm", result, segmentation=earlier.segmentation)
-    return _outputs(written, folder / "sr.dcm")
+    written = write_dicom_sr(place.folder / "sr.dcm", result, segmentation=place.segmentation)
+    return _outputs(written, place.folder / "sr.dcm")
 
 
 def no_dicom(result: SegmentationResult) -> str:

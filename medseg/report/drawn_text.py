@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from medseg.report.result_words import visible_text
 
@@ -102,5 +102,13 @@ def _has_all(text: str) -> bool:
 
 @cache
 def _has(character: str) -> bool:
-    unknown, known = (font_of(_PROBE_HEIGHT).getmask(one) for one in (_NOT_A_CHARACTER, character))
-    return known.size != unknown.size or bytes(known) != bytes(unknown)
+    unknown, known = (_drawn(one) for one in (_NOT_A_CHARACTER, character))
+    return known.tobytes() != unknown.tobytes()
+
+
+def _drawn(character: str) -> Image.Image:
+    """The character alone, white on black."""
+    font = font_of(_PROBE_HEIGHT)
+    picture = Image.new("L", (2 * _PROBE_HEIGHT, 2 * _PROBE_HEIGHT))
+    ImageDraw.Draw(picture).text((_PROBE_HEIGHT // 2, 0), character, fill=255, font=font)
+    return picture

@@ -6,20 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medseg.io.write_masks import write_mask_nifti, write_mask_png
-from medseg.report.output_format import WrittenOutputs
+from medseg.report.output_format import OutputPlace, WrittenOutputs
 from medseg.report.result_words import STATUS_WORDS, mask_stem
 from medseg.study.result import SegmentationResult
 from medseg.study.study import Notice
 
 
-def write_nifti_masks(result: SegmentationResult, folder: Path, earlier: WrittenOutputs) -> WrittenOutputs:
+def write_nifti_masks(result: SegmentationResult, place: OutputPlace) -> WrittenOutputs:
     """One NIfTI (0 and 1) per finding that has a mask, on the grid of the files that were read."""
-    return _write_masks(result, folder, ".nii.gz", write_mask_nifti)
+    return _write_masks(result, place.folder, ".nii.gz", write_mask_nifti)
 
 
-def write_png_masks(result: SegmentationResult, folder: Path, earlier: WrittenOutputs) -> WrittenOutputs:
+def write_png_masks(result: SegmentationResult, place: OutputPlace) -> WrittenOutputs:
     """One PNG (0 and 255) per finding that has a mask, pixel for pixel that of the picture as stored."""
-    return _write_masks(result, folder, ".png", write_mask_png)
+    return _write_masks(result, place.folder, ".png", write_mask_png)
 
 
 def no_picture(result: SegmentationResult) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medseg.io.dicom_output import DicomWritten
+from medseg.report.overlay import OverlayOptions
 from medseg.study.result import SegmentationResult
 from medseg.study.study import Notice
 
@@ -36,12 +37,24 @@ def always(result: SegmentationResult) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutputPlace:
+    """Where an output goes and what it may lean on."""
+
+    folder: Path
+    """It is there already."""
+    view: OverlayOptions = OverlayOptions()
+    """Window and plane of pictures."""
+    segmentation: DicomWritten | None = field(default=None, repr=False)
+    """The DICOM SEG of the same result, where one was written before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputFormat:
     """How one kind of output is written."""
 
     summary: str
     """What it is, for a list to choose from."""
-    write: Callable[[SegmentationResult, Path, WrittenOutputs], WrittenOutputs]
-    """Writes it into a folder, knowing what was written there of the same result before."""
+    write: Callable[[SegmentationResult, OutputPlace], WrittenOutputs]
+    """Writes it."""
     reason_against: Callable[[SegmentationResult], str] = always
     """Why it cannot hold a result, as the end of a sentence; empty where it can."""

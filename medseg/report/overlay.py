@@ -28,6 +28,8 @@ _TEXT, _LINE, _EDGE = 16, 24, 16
 """Height of text, distance of lines, and empty border, pixels."""
 _NARROWEST = 720
 _SINGLE_SIDE = 900
+_WIDEST_PHRASE = 36
+"""Room for a phrase in the legend over the height of its text."""
 _ACCENTS = "Accents are left off in this picture; the exact words are in the report and the JSON."
 _OTHER_SCRIPT = "Words in a script this picture cannot draw are named by number; they are in the report and the JSON."
 
@@ -177,7 +179,7 @@ def _compose(
 ) -> tuple[Image.Image, tuple[tuple[int, int], ...]]:
     """Question, panels with captions, legend, notes and the research notice, from top to bottom."""
     columns = {1: 1, 2: 2, 3: 3, 4: 2}.get(len(panels), 3 if len(panels) <= 9 else 4)
-    wide, high = panels[0].image.size
+    wide, high = max(panel.image.size for panel in panels)
     caption = _LINE + 4 if any(panel.caption for panel in panels) else 0
     width = max(_NARROWEST, columns * wide + (columns + 1) * _EDGE)
     inner = width - 2 * _EDGE
@@ -215,7 +217,7 @@ def _draw_legend(draw: ImageDraw.ImageDraw, legend: tuple[LegendRow, ...], top: 
     font = font_of(_TEXT)
     first = _EDGE + 4 * _TEXT
     status_at = max([first + text_width(row.phrase, _TEXT) for row in legend], default=0) + 2 * _TEXT
-    status_at = min(status_at, width - _EDGE - 22 * _TEXT)
+    status_at = min(status_at, first + _WIDEST_PHRASE * _TEXT, width - _EDGE - 22 * _TEXT)
     for place, row in enumerate(legend):
         y = top + place * _LINE + _LINE // 2
         _swatch(draw, (_EDGE, y - 8, _EDGE + 24, y + 8), row)

@@ -144,7 +144,8 @@ def paint_masks(
 
 def _contour(mask: Bool[ndarray, "height width"], dashed: bool) -> Bool[ndarray, "height width"]:
     width = max(1, round(max(mask.shape) * _CONTOUR_SHARE))
-    line = mask & ~binary_erosion(mask, np.ones((3, 3), dtype=bool), iterations=width)
+    inner = np.asarray(binary_erosion(mask, np.ones((3, 3), dtype=bool), iterations=width), dtype=bool)
+    line = mask & ~inner
     if not dashed:
         return line
     rows, columns = np.indices(mask.shape) // (4 * width)

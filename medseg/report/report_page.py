@@ -13,17 +13,18 @@ from PIL import Image
 
 from medseg.errors import InvalidInputError
 from medseg.report.overlay import OverlayOptions, png_bytes
-from medseg.report.panel import PanelStyle, draw_panel, masks_of_slice, paint_masks
+from medseg.report.panel import PanelStyle, draw_panel, paint_masks
 from medseg.report.report_parts import answer_html, cards_html, escaped, facts_html, list_html, picture_tag, table_html
 from medseg.report.result_words import grid_text, result_warnings, window_text, without_file_names
 from medseg.report.slice_choice import SliceChoice, informative_slices
-from medseg.report.slice_view import counting_text, display_size, shown_slice
+from medseg.report.slice_view import counting_text, display_mask, display_size, shown_slice
 from medseg.study.result import RESEARCH_USE, SegmentationResult
 from medseg.study.slice_plan import SlicePlan, plan_slices
 from medseg.study.windows import IntensityWindow, choose_window
 from vlm_bridge.atomic_write import write_text_whole
 
-_SLICES = 6
+REPORT_SLICES = 6
+"""Most slices in a report."""
 _HASH_SHOWN = 16
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """The page may show the pictures it holds and nothing else: no script, no fetch, no form."""
@@ -35,7 +36,7 @@ _CROP_LEAST = 0.12
 
 
 def write_report_html(
-    path: Path, result: SegmentationResult, options: OverlayOptions = OverlayOptions(slices=_SLICES)
+    path: Path, result: SegmentationResult, options: OverlayOptions = OverlayOptions(slices=REPORT_SLICES)
 ) -> None:
     """Writes `report_html`, UTF-8. Equal results give equal bytes.
 
@@ -48,7 +49,7 @@ def write_report_html(
     write_text_whole(path, report_html(result, options))
 
 
-def report_html(result: SegmentationResult, options: OverlayOptions = OverlayOptions(slices=_SLICES)) -> str:
+def report_html(result: SegmentationResult, options: OverlayOptions = OverlayOptions(slices=REPORT_SLICES)) -> str:
     """Question, answer, slices, findings with their quantities, how the result came about, and the research notice.
 
     Raises:
@@ -133,12 +134,13 @@ def _crops(
     crops = {}
     for finding, number in choice.largest.items():
         picture = Image.fromarray(shown_slice(result.volume, plan, number, window)).resize(size)
-        masks = masks_of_slice(result, plan, number, size)
-        rows, columns = np.nonzero(masks[finding][1])
+        held = result.findings[finding - 1]
+        mask = display_mask(plan.pictures(held.mask)[number], size)
+        rows, columns = np.nonzero(mask)
         middle = (int(columns.min() + columns.max() + 1) // 2, int(rows.min() + rows.max() + 1) // 2)
         longest = max(np.ptp(rows), np.ptp(columns)) + 1
         half = int(max(_CROP_ROOM * longest, _CROP_LEAST * max(size))) // 2 + 1
-        painted = paint_masks(np.array(picture), {finding: masks[finding]}, PanelStyle())
+        painted = paint_masks(np.array(picture), {finding: (held, mask)}, PanelStyle())
         box = (middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half)
         square = Image.fromarray(painted).crop(box).resize((_CROP_SIDE, _CROP_SIDE), Image.Resampling.BICUBIC)
         crops[finding] = png_bytes(square)

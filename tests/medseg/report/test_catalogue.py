@@ -16,6 +16,7 @@ from pydicom import dcmread
 from medseg.errors import InvalidInputError
 from medseg.io.read_study import list_series, read_study
 from medseg.report.catalogue import OUTPUT_FORMATS, check_formats, write_outputs
+from medseg.report.overlay import OverlayOptions
 from medseg.study.result import SegmentationResult
 from tests.medseg.made_series import PLANTED_WORDS, write_slices
 from tests.medseg.report.made_results import box, ct, finding, picture, result, two_found_one_not
@@ -159,3 +160,8 @@ def test_planted_names_are_in_no_plain_output(tmp_path: Path, dicom_result: Segm
     for path in written.files:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         assert not any(word.encode() in content for word in (*PLANTED_WORDS, str(tmp_path))), path.name
+
+
+def test_pictures_are_shown_in_the_window_that_is_asked_for(tmp_path: Path) -> None:
+    (page,) = write_outputs(two_found_one_not(), tmp_path, ["report"], view=OverlayOptions(window="bone")).files
+    assert "bone window, -500 to 1300 HU, chosen by caller" in page.read_text(encoding="utf-8")
