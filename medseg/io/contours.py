@@ -8,6 +8,8 @@ any rule gives the mask again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
@@ -19,19 +21,19 @@ _ON_CENTRE = 0.01
 """A coordinate this near a whole number, in pixels, is taken as that number; files round to about a thousandth."""
 
 
-def mask_contours(mask: Bool[ndarray, "row column"]) -> list[Float[ndarray, "point 2"]]:
+def mask_contours(mask: Bool[ndarray, "row column"]) -> list[Float[ndarray, "_point 2"]]:
     """Polygons of a mask, one per part (4 neighbours), holes joined in; not closed by a repeated point.
 
     Example:
         >>> mask = np.zeros((3, 4), dtype=bool)
         >>> mask[1, 1:3] = True
         >>> mask_contours(mask)[0].tolist()
-        [[0.5, 0.5], [2.5, 0.5], [2.5, 1.5], [0.5, 1.5]]
+        [[2.5, 0.5], [2.5, 1.5], [0.5, 1.5], [0.5, 0.5]]
     """
     parts = np.zeros(mask.shape, dtype=np.int32)
     label(mask, output=parts)
-    outer: dict[int, Int[ndarray, "point 2"]] = {}
-    holes: dict[int, list[Int[ndarray, "point 2"]]] = {}
+    outer: dict[int, Int[ndarray, "_point 2"]] = {}
+    holes: dict[int, list[Int[ndarray, "_point 2"]]] = {}
     for ring, (row, column) in _rings(mask):
         part = int(parts[row, column])
         if _twice_area(ring) > 0:
@@ -41,7 +43,7 @@ def mask_contours(mask: Bool[ndarray, "row column"]) -> list[Float[ndarray, "poi
     return [_joined(outer[part], holes.get(part, [])) / 2.0 - 0.5 for part in sorted(outer)]
 
 
-def fill_polygons(polygons: list[Float[ndarray, "point 2"]], shape: tuple[int, int]) -> Bool[ndarray, "row column"]:
+def fill_polygons(polygons: list[Float[ndarray, "_point 2"]], shape: tuple[int, int]) -> Bool[ndarray, "row column"]:
     """Pixels whose centre lies inside an odd number of polygons, or on the line of one.
 
     Even and odd makes nested polygons holes and islands, as keyholes and DICOM's CLOSEDPLANAR_XOR mean it. Centres on a
@@ -65,7 +67,7 @@ def fill_polygons(polygons: list[Float[ndarray, "point 2"]], shape: tuple[int, i
     return filled | _on_level_lines(start[level], end[level], shape)
 
 
-def _rings(mask: Bool[ndarray, "row column"]) -> list[tuple[Int[ndarray, "point 2"], tuple[int, int]]]:
+def _rings(mask: Bool[ndarray, "row column"]) -> list[tuple[Int[ndarray, "_point 2"], tuple[int, int]]]:
     """Closed walks around the mask with it at the right hand, in half pixels + 1, and a pixel each one touches."""
     padded = np.pad(mask, 1)
     rows, columns = padded.shape
@@ -99,7 +101,7 @@ def _rings(mask: Bool[ndarray, "row column"]) -> list[tuple[Int[ndarray, "point 
     return rings
 
 
-def _corner_points(corners: Int[ndarray, "point 2"], columns: int) -> Int[ndarray, "point 2"]:
+def _corner_points(corners: Int[ndarray, "_point 2"], columns: int) -> Int[ndarray, "_point 2"]:
     """Where an edge of a pixel in a direction ends, as (column, row) of the unpadded mask times two, plus one."""
     row, column = np.divmod(corners[:, 0], columns)
     # Right-going edges are on top and end at the right; down-going ones at the right and end below; and so on.
@@ -107,24 +109,62 @@ def _corner_points(corners: Int[ndarray, "point 2"], columns: int) -> Int[ndarra
     return np.stack([column - 1, row - 1], axis=1) * 2 + ends * 2
 
 
-def _twice_area(ring: Int[ndarray, "point 2"]) -> int:
+def _twice_area(ring: Int[ndarray, "_point 2"]) -> int:
     x, y = ring[:, 0], ring[:, 1]
     return int((x * np.roll(y, -1) - np.roll(x, -1) * y).sum())
 
 
-def _joined(ring: Int[ndarray, "point 2"], holes: list[Int[ndarray, "point 2"]]) -> Int[ndarray, "point 2"]:
-    """The ring with each hole joined to what lies left of its leftmost corner."""
-    for hole in sorted(holes, key=lambda one: tuple(one[np.lexsort((one[:, 1], one[:, 0]))[0]])):
-        first = int(np.lexsort((hole[:, 1], hole[:, 0]))[0])
-        turned = np.roll(hole, -first, axis=0)
-        x, y = turned[0]
-        following = np.roll(ring, -1, axis=0)
-        low, high = np.minimum(ring[:, 1], following[:, 1]), np.maximum(ring[:, 1], following[:, 1])
-        met = (ring[:, 0] == following[:, 0]) & (low <= y) & (y <= high) & (ring[:, 0] < x)
-        edge = int(np.where(met, ring[:, 0], np.iinfo(np.int64).min).argmax())
-        gate = np.array([[ring[edge, 0], y]])
-        ring = np.concatenate([ring[: edge + 1], gate, turned, turned[:1], gate, ring[edge + 1 :]])
-    return ring
+_Gates = dict[tuple[int, int], list[tuple[int, int, int]]]
+"""Ring and edge -> y and x of a gate in it, and the hole behind it."""
+
+
+def _joined(ring: Int[ndarray, "_point 2"], holes: list[Int[ndarray, "_point 2"]]) -> Int[ndarray, "_point 2"]:
+    """The ring with each hole joined to what lies left of its leftmost corner: the ring, or another hole."""
+    if not holes:
+        return ring
+    # Each hole begins at its leftmost corner, the upper one of two.
+    rings = [ring, *(np.roll(hole, -int(np.lexsort((hole[:, 1], hole[:, 0]))[0]), axis=0) for hole in holes)]
+    edges = np.concatenate([_upright_edges(one, number) for number, one in enumerate(rings)])
+    across, low, high = edges[:, 0], edges[:, 1], edges[:, 2]
+    gates: _Gates = {}
+    for number, hole in enumerate(rings[1:], 1):
+        x, y = (int(value) for value in hole[0])
+        met = (across < x) & (low <= y) & (y <= high)
+        nearest = edges[int(np.where(met, across, -1).argmax())]
+        gates.setdefault((int(nearest[3]), int(nearest[4])), []).append((y, int(nearest[0]), number))
+    points: list[tuple[int, int]] = []
+    walks = [_walk(rings, gates, 0)]
+    while walks:
+        step = next(walks[-1], None)
+        if step is None:
+            walks.pop()
+        elif isinstance(step, int):
+            walks.append(_walk(rings, gates, step))
+        else:
+            points.append(step)
+    return np.array(points)
+
+
+def _upright_edges(ring: Int[ndarray, "_point 2"], number: int) -> Int[ndarray, "_edge 5"]:
+    """Column, upper and lower end, ring and place in the ring of edges along a column."""
+    following = np.roll(ring, -1, axis=0)
+    place = np.flatnonzero(ring[:, 0] == following[:, 0])
+    ends = np.stack([ring[place, 1], following[place, 1]])
+    return np.stack([ring[place, 0], ends.min(axis=0), ends.max(axis=0), np.full_like(place, number), place], axis=1)
+
+
+def _walk(rings: list[Int[ndarray, "_point 2"]], gates: _Gates, number: int) -> Iterator[tuple[int, int] | int]:
+    """Corners of a ring in order; at a gate its place, the number of the hole to walk around, and its place again."""
+    corners = [(int(x), int(y)) for x, y in rings[number]]
+    for place, corner in enumerate(corners):
+        yield corner
+        downward = corners[(place + 1) % len(corners)][1] > corner[1]
+        for y, x, hole in sorted(gates.get((number, place), ()), reverse=not downward):
+            yield x, y
+            yield hole
+            yield x, y
+    if number:
+        yield corners[0]
 
 
 def _inside(

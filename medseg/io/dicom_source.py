@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +19,7 @@ from pydicom.uid import UID
 
 from medseg.errors import InvalidInputError, StudyFileError
 from medseg.io.dicom_uids import uid_of
-from medseg.io.dicom_values import count_of, numbers, word
+from medseg.io.dicom_values import count_of, numbers, one_number, word
 from medseg.io.parser_failures import parsing
 from medseg.study.affine import LPS_TO_RAS
 from medseg.study.source_geometry import SourceFile, SourceGeometry
@@ -148,6 +149,11 @@ def _check_uids(header: Dataset, source: SourceGeometry, number: int) -> None:
             f"missing or malformed in source file {number + 1}. Write NIfTI instead."
         )
     read = {one.sop_instance_uid for one in source.slices if one.file == number}
+    if word(header, "StudyInstanceUID") != source.study_uid and number > 0:
+        raise StudyFileError(
+            f"DICOM output: expected images of one study, found source file {number + 1} in another one than the "
+            "first. Write NIfTI instead."
+        )
     if word(header, "SOPInstanceUID") not in read or word(header, "StudyInstanceUID") != source.study_uid:
         raise StudyFileError(
             f"DICOM output: expected source file {number + 1} as it was when the volume was read, found another object "
@@ -182,11 +188,9 @@ def _picture(opened: Dataset) -> Dataset:
     """A header without any place, since none is known."""
     header = _geometry(opened)
     for name in ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "NumberOfFrames",
-                 "PositionReferenceIndicator"):  # fmt: skip
+                 "PositionReferenceIndicator", "PixelSpacing"):  # fmt: skip
         if name in header:
             del header[name]
-    if "PixelSpacing" in header and numbers(header, "PixelSpacing", 2) is None:
-        del header["PixelSpacing"]
     return header
 
 
@@ -198,8 +202,7 @@ def _slice(opened: Dataset, volume: Volume, frame_of_reference: str) -> Dataset:
     header.ImageOrientationPatient = list(directions(volume, numbers(opened, "ImageOrientationPatient", 6)))
     spacing = numbers(opened, "PixelSpacing", 2) or numbers(opened, "ImagerPixelSpacing", 2)
     header.PixelSpacing = list(spacing or (1.0, 1.0))
-    if one_thickness(opened) is None:
-        header.SliceThickness = None
+    header.SliceThickness = _thickness(opened, volume)
     if "SpacingBetweenSlices" in header and not (numbers(header, "SpacingBetweenSlices") or (0.0,))[0] > 0:
         del header["SpacingBetweenSlices"]
     if frame_of_reference:
@@ -207,10 +210,14 @@ def _slice(opened: Dataset, volume: Volume, frame_of_reference: str) -> Dataset:
     return header
 
 
-def one_thickness(opened: Dataset) -> float | None:
-    """The slice thickness, None where it is missing."""
-    found = numbers(opened, "SliceThickness")
-    return None if found is None else found[0]
+def _thickness(measures: Dataset, volume: Volume) -> float:
+    """The slice thickness, the distance of slices where the header has none."""
+    found = one_number(measures, "SliceThickness")
+    if found:
+        return found
+    axes = volume.source.voxel_to_ras[:3, :3]
+    normal = np.cross(axes[:, 0], axes[:, 1])
+    return round(abs(float(axes[:, 2] @ normal)) / float(np.linalg.norm(normal)), 6)
 
 
 def directions(volume: Volume, stored: tuple[float, ...] | None) -> tuple[float, ...]:
@@ -239,6 +246,10 @@ def _multi_frame(opened: Dataset, volume: Volume, frame_of_reference: str) -> Da
             if group.get(name):
                 kept[name] = group[name]
                 break
+    if "PixelMeasuresSequence" in kept:
+        measures = deepcopy(kept.PixelMeasuresSequence[0])
+        measures.SliceThickness = _thickness(measures, volume)
+        kept.PixelMeasuresSequence = [measures]
     stored = None
     if "PlaneOrientationSequence" in kept:
         stored = numbers(kept.PlaneOrientationSequence[0], "ImageOrientationPatient", 6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Bool, Float, Shaped
 from numpy import ndarray
 from pydicom.dataset import Dataset
 
@@ -40,9 +40,7 @@ def referenced_images(dataset: Dataset) -> set[str]:
     return set(_references(dataset))
 
 
-def onto_volume(
-    values: Num[ndarray, "a b c"] | Bool[ndarray, "a b c"], volume: Volume
-) -> Float[ndarray, "i j k"] | Bool[ndarray, "i j k"]:
+def onto_volume(values: Shaped[ndarray, "a b c"], volume: Volume) -> Float[ndarray, "i j k"] | Bool[ndarray, "i j k"]:
     """A mask or fractions on the grid of the files, brought onto the volume's voxels.
 
     A volume that was only turned or flipped gets the same voxels; one that was resampled gets them interpolated, masks

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Float, Shaped
 from numpy import ndarray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -117,11 +117,11 @@ def _collect(
     scale = _scale(header)
     if word(header, "SegmentationType") == "LABELMAP":
 
-        def shares(pixels: Num[ndarray, "row column"], number: int) -> Num[ndarray, "row column"]:
+        def shares(pixels: Shaped[ndarray, "row column"], number: int) -> Shaped[ndarray, "row column"]:
             return pixels == number
     else:
 
-        def shares(pixels: Num[ndarray, "row column"], number: int) -> Num[ndarray, "row column"]:
+        def shares(pixels: Shaped[ndarray, "row column"], number: int) -> Shaped[ndarray, "row column"]:
             return pixels.astype(np.float32) / np.float32(scale) if scale > 1 else pixels > 0
 
     if places is None:
@@ -144,7 +144,7 @@ def _of_frame(segments: Sequence[_Segment], frame: FrameHead) -> list[_Segment]:
     return [one for one in segments if frame.segment in (0, one.number)]
 
 
-def _put(segment: _Segment, share: Num[ndarray, "row column"], spot: Spot, shape: tuple[int, int, int]) -> bool:
+def _put(segment: _Segment, share: Shaped[ndarray, "row column"], spot: Spot, shape: tuple[int, int, int]) -> bool:
     """Write a frame into the segment's values; whether it lies in the volume at all."""
     if segment.values is None:
         segment.values = np.zeros(shape, dtype=share.dtype)

@@ -118,7 +118,7 @@ def _all_images(head: Dataset, dataset: Dataset) -> set[str]:
 
 def _mask(item: Dataset | None, volume: Volume, troubles: Counter[str]) -> Bool[ndarray, "a b c"]:
     mask = np.zeros(volume.source.shape, dtype=bool)
-    by_slice: dict[int, list[Float[ndarray, "point 2"]]] = {}
+    by_slice: dict[int, list[Float[ndarray, "_point 2"]]] = {}
     lps_to_index = np.linalg.inv(LPS_TO_RAS @ volume.source.voxel_to_ras)
     for contour in (item.get("ContourSequence") or ()) if item is not None else ():
         if word(contour, "ContourGeometricType") not in _CLOSED:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, RTStructureSetStorage
+from pydicom.uid import UID, ImplicitVRLittleEndian, RTStructureSetStorage
 
 from medseg.errors import InvalidInputError
 from medseg.io.contours import mask_contours
@@ -107,7 +107,8 @@ def _numbered(found: Material) -> list[tuple[int, int]]:
 def _header(images: SourceImages, content: tuple[str, ...], options: DicomOptions) -> Dataset:
     made = Dataset()
     made.file_meta = FileMetaDataset()
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    # Explicit VR has no room for contours of more than 64 kB, about 2,000 points.
+    made.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = RTStructureSetStorage
     made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = UID(uid_of(*content))
     made.StudyInstanceUID = images.headers[0].StudyInstanceUID
