@@ -18,6 +18,7 @@ from torch import nn
 
 from vlm_bridge.adapters.catalogue import make_adapter_config
 from vlm_bridge.adapters.peft_door import SETTINGS_FILE, BaseTunerLayer
+from vlm_bridge.adapters.whole_parts import WHOLE_PARTS_NAME, load_whole_parts, put_parameters
 from vlm_bridge.backbone.protocol import VisionLanguageBackbone
 from vlm_bridge.errors import BackboneError, InvalidInputError, VlmBridgeError
 
@@ -77,10 +78,13 @@ def adapt(
 def load_adapter(
     backbone: Backbone, folder: Path, *, adapter_name: str = "default", trainable: bool = False
 ) -> Backbone:
-    """The backbone with an adapter that PEFT's `save_pretrained` wrote to `folder`, switched on.
+    """The backbone with an adapter that PEFT's `save_pretrained` or fine-tuning wrote to `folder`, switched on.
+
+    Weights that learned whole beside the adapter (those of the connector, say) are taken from the folder too.
 
     Raises:
-        InvalidInputError: the folder holds no adapter, or the name is taken.
+        InvalidInputError: the folder holds no adapter, or the name is taken; or the backbone has adapters already and
+            the folder other weights too, which would change what these were learned on.
         BackboneError: the adapter is of another model.
     """
     if not (folder / SETTINGS_FILE).is_file():
@@ -90,9 +94,14 @@ def load_adapter(
         )
     model = backbone.model
     if not isinstance(model, PeftModel):
-        with _as_before_if_it_fails(model, f"{folder} (of another model?)"):
+        with _as_before_if_it_fails(model, f"{folder} (of another model?)"), _whole_parts(model, folder):
             loaded = PeftModel.from_pretrained(model, str(folder), adapter_name=adapter_name, is_trainable=trainable)
             return _around(backbone, loaded)
+    if (folder / WHOLE_PARTS_NAME).is_file():
+        raise InvalidInputError(
+            f"{folder}: expected an adapter alone beside {', '.join(model.peft_config)}, found {WHOLE_PARTS_NAME} too, "
+            "which would change the model they were learned on. Load this one first, or merge the others before."
+        )
     if adapter_name in model.peft_config:
         raise InvalidInputError(
             f"{folder}: expected a new name, found {adapter_name!r} among {', '.join(model.peft_config)}. "
@@ -157,6 +166,18 @@ def _adaptable(model: nn.Module) -> Iterator[tuple[str, Any]]:
             yield name, module
         elif isinstance(module, nn.Linear):
             yield name, module
+
+
+@contextmanager
+def _whole_parts(model: nn.Module, folder: Path) -> Iterator[None]:
+    """Weights beside an adapter, taken back should the block fail."""
+    before = load_whole_parts(model, folder)
+    try:
+        yield
+    except BaseException:
+        plain = {name.replace(".base_layer.", "."): name for name, _ in model.named_parameters()}
+        put_parameters(model, {plain[name]: value for name, value in before.items()})
+        raise
 
 
 @contextmanager

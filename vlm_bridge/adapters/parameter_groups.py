@@ -1,12 +1,14 @@
-"""Groups of an optimiser for an adapted model: scalars and spectral factors at rates of their own, without decay."""
+"""What an optimiser must know of an adapted model: scalars and spectral factors at rates of their own, without decay,
+and which tensors are matrices."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from torch import nn
 
-from vlm_bridge.adapters.peft_door import TunerLayer
+from vlm_bridge.adapters.peft_door import BaseTunerLayer, TunerLayer
 from vlm_bridge.errors import InvalidInputError
 
 
@@ -37,12 +39,7 @@ def adapter_parameter_groups(
             f"Parameter groups: expected learning_rate > 0 and weight_decay >= 0, found {learning_rate} and "
             f"{weight_decay}. Change them."
         )
-    own = {
-        id(value): rate
-        for layer in model.modules()
-        if isinstance(layer, TunerLayer)
-        for value, rate in layer.own_rates()
-    }
+    own = _own_rates(model)
     groups: dict[str, dict[str, Any]] = {}
     for value in model.parameters():
         if not value.requires_grad:
@@ -62,3 +59,54 @@ def adapter_parameter_groups(
             "adapter with trainable=True."
         )
     return list(groups.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterTraits:
+    """What is special about the tensors of adapters that learn, by name."""
+
+    roles: dict[str, Literal["matrix", "vector"]]
+    """Of each that belongs to an adapter: `matrix` where both sides are longer than 1. So Muon and MLorc, which go by
+    modules, know what to do with factors that are no weights of linear layers."""
+    rates: dict[str, float]
+    """Multiples of the learning rate, where they have one."""
+
+
+def adapter_traits(model: nn.Module) -> AdapterTraits:
+    """Roles and rates of the adapters of `model`, for an optimiser that sorts parameters itself.
+
+    Example:
+        >>> from peft import get_peft_model
+        >>> from vlm_bridge.adapters.catalogue import make_adapter_config
+        >>> config = make_adapter_config("map", r=2, target_modules=["0"])
+        >>> model = get_peft_model(nn.Sequential(nn.Linear(4, 4)), config)
+        >>> traits = adapter_traits(model)
+        >>> sorted(traits.roles.values()), sorted(traits.rates.values())
+        (['matrix', 'matrix', 'vector', 'vector'], [10.0, 10.0])
+    """
+    own = _own_rates(model)
+    inside: set[int] = set()
+    for layer in model.modules():
+        if isinstance(layer, BaseTunerLayer):
+            base = {id(value) for value in layer.get_base_layer().parameters()}
+            inside |= {id(value) for value in layer.parameters() if id(value) not in base}
+    named = {name: value for name, value in model.named_parameters() if value.requires_grad and id(value) in inside}
+    return AdapterTraits(
+        roles={
+            name: "matrix" if value.ndim == 2 and min(value.shape) > 1 else "vector" for name, value in named.items()
+        },
+        rates={name: own[id(value)] for name, value in named.items() if id(value) in own},
+    )
+
+
+def _own_rates(model: nn.Module) -> dict[int, float]:
+    return {
+        id(value): rate
+        for layer in model.modules()
+        if isinstance(layer, TunerLayer)
+        for value, rate in layer.own_rates()
+    }
+
+
+def _role(value: nn.Parameter) -> Literal["matrix", "vector"]:
+    return "matrix" if value.ndim == 2 and min(value.shape) > 1 else "vector"

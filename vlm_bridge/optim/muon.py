@@ -61,7 +61,7 @@ def make_muon(parameters: Sequence[SortedParameter], config: OptimizerConfig) ->
     split, settings = split_for_muon(parameters), config.muon
     members: list[Optimizer] = [
         Muon(
-            parameter_groups(split.muon, config.weight_decay),
+            parameter_groups(split.muon, config.weight_decay, config.learning_rate),
             lr=config.learning_rate,
             momentum=settings.momentum,
             nesterov=settings.nesterov,
@@ -70,11 +70,11 @@ def make_muon(parameters: Sequence[SortedParameter], config: OptimizerConfig) ->
         )
     ]
     if split.adamw:
-        rate = settings.other_learning_rate
+        rate = config.learning_rate if settings.other_learning_rate is None else settings.other_learning_rate
         members.append(
             AdamW(
-                parameter_groups(split.adamw, config.weight_decay),
-                lr=config.learning_rate if rate is None else rate,
+                parameter_groups(split.adamw, config.weight_decay, rate),
+                lr=rate,
                 betas=config.betas,
                 eps=config.eps,
             )

@@ -8,7 +8,7 @@ here, by the module that a parameter belongs to and not by its shape.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from typing import Any, Literal
 
@@ -33,10 +33,26 @@ class SortedParameter:
     role: Role
     decays: bool
     """Whether weight decay acts on it."""
+    rate: float = 1.0
+    """Its learning rate as a multiple of the others'."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterHints:
+    """What is known of single parameters, by name, beside what their modules say; adapters bring such knowledge."""
+
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    """Role of a parameter that belongs to no module of a known kind."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Learning rate as a multiple of the others'; such a parameter does not decay."""
 
 
 def sort_parameters(
-    model: nn.Module, *, without_decay: Collection[str] = (), overrides: Mapping[str, Role] | None = None
+    model: nn.Module,
+    *,
+    without_decay: Collection[str] = (),
+    overrides: Mapping[str, Role] | None = None,
+    hints: ParameterHints = ParameterHints(),
 ) -> list[SortedParameter]:
     """Every parameter that wants a gradient, once, with its role; a tied head is an embedding.
 
@@ -51,6 +67,7 @@ def sort_parameters(
         model: Of any kind; output layers are those its parts give as `get_output_embeddings`.
         without_decay: Names of parameters.
         overrides: Pattern of a name (`*.wqkv.weight`) -> role; the first that fits wins over what is found.
+        hints: Roles that win over what is found but not over `overrides`, and rates.
 
     Raises:
         InvalidInputError: an override names no role, or fits no parameter.
@@ -62,23 +79,35 @@ def sort_parameters(
     rows = []
     for name, value in named.items():
         role: Role = found.get(id(value), "vector" if value.ndim < 2 else "table")
-        role = _overridden(name, role, said)
-        decays = value.ndim > 1 and name not in without_decay
-        rows.append(SortedParameter(name=name, parameter=value, role=role, decays=decays))
+        role = _overridden(name, hints.roles.get(name, role), said)
+        decays = value.ndim > 1 and name not in without_decay and name not in hints.rates
+        rate = hints.rates.get(name, 1.0)
+        rows.append(SortedParameter(name=name, parameter=value, role=role, decays=decays, rate=rate))
     return rows
 
 
 def parameter_groups(
-    parameters: Iterable[SortedParameter], weight_decay: float, options: Mapping[str, Any] | None = None
+    parameters: Iterable[SortedParameter],
+    weight_decay: float,
+    learning_rate: float,
+    options: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """Groups for an optimiser: those that decay and those that do not, each with `options`; empty ones are left out."""
-    parameters = list(parameters)
-    groups = []
-    for decays in (True, False):
-        chosen = [one.parameter for one in parameters if one.decays == decays]
-        if chosen:
-            groups.append({"params": chosen, "weight_decay": weight_decay if decays else 0.0, **(options or {})})
-    return groups
+    """Groups for an optimiser: those that decay and those that do not, each with `options`; empty ones are left out.
+
+    Parameters with a rate of their own are groups by themselves, at that multiple of `learning_rate`.
+    """
+    chosen: dict[tuple[bool, float], list[nn.Parameter]] = {}
+    for one in parameters:
+        chosen.setdefault((not one.decays, one.rate), []).append(one.parameter)
+    return [
+        {
+            "params": held,
+            "weight_decay": 0.0 if still else weight_decay,
+            "lr": learning_rate * rate,
+            **(options or {}),
+        }
+        for (still, rate), held in sorted(chosen.items(), key=lambda pair: pair[0])
+    ]
 
 
 def _roles_by_owner(model: nn.Module) -> dict[int, Role]:

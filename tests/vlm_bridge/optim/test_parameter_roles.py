@@ -61,7 +61,7 @@ def test_tensors_decay_and_vectors_do_not() -> None:
     assert {one.name for one in found if one.decays} == {
         "positions", "embedding.weight", "mixer.weight", "narrow.weight", "unused.weight"
     }  # fmt: skip
-    decaying, other = parameter_groups(found, 0.1, {"rank": 3})
+    decaying, other = parameter_groups(found, 0.1, 0.5, {"rank": 3})
     assert (decaying["weight_decay"], other["weight_decay"]) == (0.1, 0.0)
     assert (decaying["rank"], other["rank"]) == (3, 3)
     assert (len(decaying["params"]), len(other["params"])) == (5, 7)
@@ -69,8 +69,8 @@ def test_tensors_decay_and_vectors_do_not() -> None:
 
 def test_empty_groups_are_left_out() -> None:
     found = sort_parameters(nn.Linear(3, 2, bias=False))
-    assert [group["weight_decay"] for group in parameter_groups(found, 0.1)] == [0.1]
-    assert parameter_groups([], 0.1) == []
+    assert [group["weight_decay"] for group in parameter_groups(found, 0.1, 0.5)] == [0.1]
+    assert parameter_groups([], 0.1, 0.5) == []
 
 
 def test_the_first_override_that_fits_wins() -> None:
