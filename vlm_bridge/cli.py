@@ -1,4 +1,4 @@
-"""The `vlm-bridge` command: generate | convert | finetune | list | doctor."""
+"""The `vlm-bridge` command: generate | convert | finetune | merge | spectra | muon-probe | list | doctor."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from vlm_bridge.cli_tuning import Merge, Model, MuonProbe, Output, Spectra, merge, muon_probe, spectra
 from vlm_bridge.command_line import exit_code_of, failed
 from vlm_bridge.decoding.config import DecodingConfig
 from vlm_bridge.errors import VlmBridgeError
-
-Output = Annotated[Path, tyro.conf.arg(aliases=["-o", "--out"])]
-Model = Annotated[str, tyro.conf.arg(help="Name of `vlm-bridge list`, a folder, or OWNER/NAME on the hub.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +26,10 @@ class Generate:
     """Pictures in the order in which they are shown, none for a question of words alone; the question last, in
     quotes."""
     model: Model = "embedded"
+    adapter: Path | None = None
+    """Folder of an adapter that was learned on the model."""
+    grounding: bool = False
+    """Add the tokens of grounded answers that the model lacks, as fine-tuning does where records use them."""
     stream: bool = False
     """Show the answer, thoughts included, while it is written."""
     device: str = "auto"
@@ -74,7 +76,7 @@ class Finetune:
 
 @dataclass(frozen=True, kw_only=True)
 class List:
-    """Name the backbones that are known, and where each comes from."""
+    """Name the backbones, adapters and optimisers that are known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,7 @@ class Doctor:
     """Say what was found on this machine, and what to do about what is missing."""
 
 
-Command = Generate | Convert | Finetune | List | Doctor
+Command = Generate | Convert | Finetune | Merge | Spectra | MuonProbe | List | Doctor
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -108,6 +110,9 @@ def _parse(arguments: list[str] | None) -> Command:
         Generate
         | Convert  # type: ignore[arg-type]
         | Annotated[finetune, tyro.conf.subcommand("finetune")]
+        | Merge
+        | Spectra
+        | MuonProbe
         | List
         | Doctor,
         prog="vlm-bridge",
@@ -153,7 +158,13 @@ def _generate(command: Generate) -> int:
         device=command.device,
         device_map=command.device_map,
         quantise=command.quantise,
+        grounding=command.grounding,
     )
+    if command.adapter is not None:
+        from vlm_bridge.adapters.adapt import load_adapter
+
+        backbone = load_adapter(backbone, command.adapter)
+        backbone.model.eval()
     hear = _say if command.stream else None
     (answer,) = generate(backbone, [ask(question, *pictures)], command.config, on_text=hear)
     if command.stream:
@@ -217,7 +228,9 @@ def _finetune(command: Any) -> int:
     for stage in result.stages:
         lowest = "" if stage.validation_loss is None else f", lowest validation loss {stage.validation_loss:.3f}"
         print(f"stage {stage.number} ({stage.policy}): {stage.steps} steps, loss {stage.loss:.3f}{lowest}")
-        print(f"ask it: vlm-bridge generate PICTURE QUESTION --model {stage.folder}")
+        print(f"  {stage.learned_numbers:,} numbers learned, the optimiser kept {stage.optimizer_bytes:,} bytes")
+        model = f"{command.model} --adapter {stage.folder}" if command.config.adapter else stage.folder
+        print(f"ask it: vlm-bridge generate PICTURE QUESTION --model {model}")
     return 0
 
 
@@ -228,7 +241,29 @@ def _list(command: List) -> int:
         source = {"embedded": "comes along", "hub": known.place, "converted": f"{known.place}, converted"}[known.kind]
         size = f"{known.gigabytes:.1f} GB" if known.gigabytes else ""
         print(f"{name:<16} {size:>8}  {source:<38} {known.what}")
+    print("\nadapters (finetune --adapter NAME)")
+    for name, what in _adapters().items():
+        print(f"{name:<16} {what}")
+    print("\noptimisers (finetune --optimizer NAME)")
+    for name, what in _optimizers().items():
+        print(f"{name:<16} {what}")
     return 0
+
+
+def _adapters() -> dict[str, str]:
+    from vlm_bridge.errors import MissingExtraError
+
+    try:
+        from vlm_bridge.adapters.catalogue import ADAPTERS
+    except MissingExtraError as error:
+        return {"none": str(error)}
+    return {name: method.what for name, method in ADAPTERS.items()}
+
+
+def _optimizers() -> dict[str, str]:
+    from vlm_bridge.optim.catalogue import OPTIMIZERS
+
+    return {name: member.what for name, member in OPTIMIZERS.items()}
 
 
 def _doctor(command: Doctor) -> int:
@@ -244,6 +279,9 @@ _JOBS: dict[type, Callable[[Any], int]] = {
     Generate: _generate,
     Convert: _convert,
     Finetune: _finetune,
+    Merge: merge,
+    Spectra: spectra,
+    MuonProbe: muon_probe,
     List: _list,
     Doctor: _doctor,
 }

@@ -25,9 +25,16 @@ DOORS: dict[str, tuple[str, ...]] = {
     "highdicom": ("medseg/io/*.py",),
     "SimpleITK": ("medseg/io/*.py",),
     "gradio": ("apps/*/page.py", "apps/launch.py"),
-    "peft": ("vlm_bridge/adapters/*.py", "vlm_bridge/finetune/*.py", "vlm_bridge/rl/*.py", "vlm_bridge/rewards/*.py"),
+    "peft": (
+        "vlm_bridge/adapters/*.py",
+        "vlm_bridge/finetune/*.py",
+        "vlm_bridge/rl/*.py",
+        "vlm_bridge/rewards/*.py",
+        "vlm_bridge/spectra/adapter_weights.py",
+    ),
+    "matplotlib": ("vlm_bridge/spectra/plots.py",),
     "trl": ("vlm_bridge/finetune/*.py", "vlm_bridge/rl/*.py", "vlm_bridge/rewards/*.py"),
-    "tyro": ("*/cli.py", "*/cli_export.py", "*_config.py"),
+    "tyro": ("*/cli.py", "*/cli_export.py", "*/cli_tuning.py", "*_config.py"),
     "viser": ("vision3d/export/viewer.py", "vision3d/nerfstudio_plugin/*.py"),
 }
 """Library -> files of the product that may import it."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import Trainer, TrainingArguments
 
+from tests.vlm_bridge.finetune.adapted_job import assert_same, run, stopped_and_resumed
 from tests.vlm_bridge.optim.small_network import small_network, word_loss
 from tests.vlm_bridge.tiny_models import tiny_internvl
 from vlm_bridge.connector.freeze_policy import PRESETS, apply_policy, check_optimizer
@@ -18,6 +19,7 @@ from vlm_bridge.finetune.training_state import pack_optimizer, unpack_optimizer
 from vlm_bridge.optim.catalogue import OPTIMIZERS, make_optimizer, trainer_optimizer
 from vlm_bridge.optim.config import OptimizerConfig
 from vlm_bridge.optim.mlorc import MLorcConfig
+from vlm_bridge.optim.parameter_roles import ParameterHints
 from vlm_bridge.prompts.new_rows import check_no_decay
 
 CONFIG = OptimizerConfig(learning_rate=3e-3, mlorc=MLorcConfig(rank=2))
@@ -199,3 +201,20 @@ def test_transformers_trainer_trains_with_it(name: str, tmp_path: Path) -> None:
     assert rates == {0.0}  # the linear schedule is at its end
     changed = {key for key, value in model.named_parameters() if not torch.equal(value, before[key])}
     assert changed == {key for key in before if "unused" not in key}
+
+
+@pytest.mark.parametrize("adapter", [None, "map"])
+def test_a_fine_tuning_run_that_was_stopped_ends_the_same(
+    name: str, adapter: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole weights, and factors and scalars of an adapter that learn at rates of their own."""
+    found = stopped_and_resumed(tmp_path / "stopped", adapter, name, monkeypatch)[1]
+    assert_same(found, run(tmp_path / "unbroken", adapter, name, resume=False)[1])
+
+
+def test_rates_of_single_parameters_reach_it(name: str) -> None:
+    model = small_network()
+    hints = ParameterHints(rates={"wide.weight": 10.0})
+    optimizer = make_optimizer(model, name, DECAYING, hints=hints)
+    own = [group for group in optimizer.param_groups if any(one is model.wide.weight for one in group["params"])]
+    assert [(group["lr"], group["weight_decay"], len(group["params"])) for group in own] == [(3e-2, 0.0, 1)]

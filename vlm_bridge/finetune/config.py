@@ -8,6 +8,9 @@ from typing import Literal
 
 from vlm_bridge.connector.freeze_policy import PRESETS
 from vlm_bridge.errors import InvalidInputError
+from vlm_bridge.optim.catalogue import optimizer_name
+from vlm_bridge.optim.config import MuonConfig
+from vlm_bridge.optim.mlorc import ADAMW_BETAS, LION_BETAS, MLorcConfig
 
 FREE_TO_CHANGE = ("save_every", "keep", "log_every", "workers")
 """Fields that may differ when a run is resumed: they change no weight."""
@@ -32,6 +35,8 @@ class Stage:
     new_rows: bool = False
     """Where the language model is frozen: learn the embeddings of the tokens of grounded answers all the same, and of
     no other token."""
+    adapter_learns: bool = True
+    """Whether the run's adapter, where it has one, learns in this stage."""
 
     def __post_init__(self) -> None:
         if self.policy not in PRESETS:
@@ -42,10 +47,6 @@ class Stage:
             raise InvalidInputError(
                 f"Stage: expected epochs >= 1, steps >= 1 and 0 < learning_rate < 1, found {self.epochs}, "
                 f"{self.steps} and {self.learning_rate}. Change them."
-            )
-        if PRESETS[self.policy] == PRESETS["nothing"] and not self.new_rows:
-            raise InvalidInputError(
-                f"Stage: expected something to learn, found {self.policy!r}. Choose another policy, or new_rows."
             )
         if self.new_rows and PRESETS[self.policy].language:
             raise InvalidInputError(
@@ -68,10 +69,29 @@ class FinetuneConfig:
     """Learning rate after the warm-up; the first two end at 0."""
     warmup_ratio: float = 0.03
     """Share of a stage's steps in which the learning rate rises from 0."""
+    adapter: str | None = None
+    """Method of `vlm-bridge list` that adapts the linear layers of the language model, whose own weights stay as they
+    are. It learns in all stages, beside what their policies name; no policy may let the language model itself learn."""
+    rank: int | None = None
+    """Of the adapter; None: as the method has it."""
+    adapter_layers: tuple[str, ...] = ()
+    """Last parts of the names of the layers to adapt (q_proj v_proj ...); none: all linear layers but the head."""
+    adapt_connector: bool = False
+    """Adapt the connector's linear layers too, under policies that freeze it."""
+    adapter_settings: tuple[str, ...] = ()
+    """Other settings of the adapter's method, as NAME=VALUE (lora_dropout=0.1 directions=8)."""
+    optimizer: str = "adamw"
+    """Name of `vlm-bridge list`."""
     weight_decay: float = 0.0
-    """Decoupled (AdamW), of matrices only."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    """Of AdamW."""
+    """Decoupled, of matrices only."""
+    betas: tuple[float, float] = ADAMW_BETAS
+    """Of AdamW, and of its moments in MLorc."""
+    lion_betas: tuple[float, float] = LION_BETAS
+    """Of Lion: of the direction, and of the momentum."""
+    muon: MuonConfig = MuonConfig()
+    """Of Muon."""
+    mlorc: MLorcConfig = MLorcConfig()
+    """Of MLorc; its variant is that of the optimiser's name."""
     max_gradient_norm: float = 1.0
     """Longer gradients are shortened to this norm; 0 leaves them."""
     gradient_checkpointing: bool = False
@@ -102,9 +122,40 @@ class FinetuneConfig:
     workers: int = 0
     """Processes that prepare batches; 0 or 1, and 0 on a GPU."""
     seed: int = 0
-    """Of the order of the records and of dropout."""
+    """Of the order of the records, of dropout and of a new adapter."""
+    probe_every: int = 0
+    """Steps between measurements of curvature, see `vlm-bridge muon-probe`; 0: none. The model is loaded in float32
+    for them."""
+    probe_matrices: tuple[str, ...] = ()
+    """Patterns of the names of the matrices to measure (*layers.0*q_proj*); none: four of them, first to last."""
 
     def __post_init__(self) -> None:
+        self._check_numbers()
+        optimizer_name(self.optimizer)
+        if self.adapter is None and (self.rank or self.adapter_layers or self.adapt_connector or self.adapter_settings):
+            raise InvalidInputError(
+                "Fine-tuning: expected the name of an adapter with its settings, found settings alone. Name one, or "
+                "leave them out."
+            )
+        for number, stage in enumerate(self.stages):
+            self._check_learning(number, stage)
+
+    def _check_learning(self, number: int, stage: Stage) -> None:
+        policy, adapted = PRESETS[stage.policy], self.adapter is not None and stage.adapter_learns
+        if policy == PRESETS["nothing"] and not stage.new_rows and not adapted:
+            raise InvalidInputError(
+                f"Stage {number}: expected something to learn, found {stage.policy!r}. Choose another policy, an "
+                "adapter, or new_rows."
+            )
+        if self.adapter is not None and (policy.language or (policy.connector and self.adapt_connector)):
+            part = "language model" if policy.language else "connector"
+            raise InvalidInputError(
+                f"Stage {number}: expected a {part} that learns either whole or by its adapter, found {stage.policy!r} "
+                f"with the adapter {self.adapter!r}. Use a policy that freezes it (connector_only, nothing), or leave "
+                "the adapter out."
+            )
+
+    def _check_numbers(self) -> None:
         counts = ("batch_size", "accumulation", "evaluate_every", "save_every", "keep", "log_every")
         found = {name: getattr(self, name) for name in counts}
         if not self.stages or min(found.values()) < 1:
@@ -122,6 +173,8 @@ class FinetuneConfig:
             raise InvalidInputError(
                 f"Fine-tuning: expected workers 0 or 1 and 0 <= seed < 2^32, found {self.workers} and {self.seed}."
             )
+        if self.probe_every < 0:
+            raise InvalidInputError(f"Fine-tuning: expected probe_every >= 0, found {self.probe_every}. Change it.")
         if (self.patience is not None and self.patience < 1) or (self.max_length is not None and self.max_length < 2):
             raise InvalidInputError(
                 f"Fine-tuning: expected patience >= 1 and max_length >= 2 or None, found {self.patience} and "

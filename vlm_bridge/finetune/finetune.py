@@ -18,6 +18,7 @@ from vlm_bridge.backbone.internvl import InternVLBackbone
 from vlm_bridge.backbone.load import load_backbone
 from vlm_bridge.errors import InvalidInputError
 from vlm_bridge.file_hashes import tensors_sha256
+from vlm_bridge.finetune.adaptation import adapt_for_run
 from vlm_bridge.finetune.config import FREE_TO_CHANGE, FinetuneConfig
 from vlm_bridge.finetune.learn_stage import StageResult, learn_stage
 from vlm_bridge.finetune.learning_model import left_as_found
@@ -52,6 +53,8 @@ def finetune_backbone(
     progress: bool = True,
 ) -> FinetuneResult:
     """Fine-tune `backbone` in place; what each stage ends with is saved in `folder/stages`.
+
+    With `config.adapter` the backbone is adapted first, and its `model` is a `PeftModel` from then on.
 
     The loss is the mean cross-entropy of the answers' tokens, over all conversations of an optimiser step. A run that
     was killed, resumed with the model it was started with, comes to the same weights as one that was not, bit for bit
@@ -90,9 +93,10 @@ def finetune_backbone(
     measured = {id(records): records for records in per_stage}
     measured = {key: measure(backbone, records, config, progress=shown) for key, records in measured.items()}
     prepared = [
-        prepare_stage(number, settings, measured[id(records)])
+        prepare_stage(number, settings, measured[id(records)], adapted=config.adapter is not None)
         for number, (settings, records) in enumerate(zip(config.stages, per_stage, strict=True))
     ]
+    adapter = adapt_for_run(backbone, config)
     run = _open_run(backbone, per_stage, config, Path(folder), resume, processes)
     checkpoint = _rewound(run, processes) if resume else None
     results = [_read_result(value, run.path) for value in checkpoint.state["finished"]] if checkpoint else []
@@ -100,7 +104,9 @@ def finetune_backbone(
         if checkpoint is not None and checkpoint.state["stage"] == len(prepared):
             load_parameters(backbone.model, checkpoint.tensors)
         for stage in prepared[len(results) :]:
-            results.append(learn_stage(backbone, stage, config, run, results, checkpoint, progress=progress))
+            results.append(
+                learn_stage(backbone, stage, config, run, results, checkpoint, adapter=adapter, progress=progress)
+            )
             checkpoint = None
     if processes.is_main_process:
         write_text_whole(run.path / "result.json", json.dumps(to_json_value(results), indent=1) + "\n")
@@ -193,7 +199,8 @@ def finetune_from_files(
         data.append(read[files])
     own_gpu = device == "auto" and torch.cuda.is_available()
     place = f"cuda:{PartialState().local_process_index}" if own_gpu else device
-    backbone = load_backbone(model, device=place, grounding=_grounded(config, data))
+    dtype = "float32" if config.probe_every else "auto"
+    backbone = load_backbone(model, dtype=dtype, device=place, grounding=_grounded(config, data))
     return finetune_backbone(backbone, data, config, folder, resume=resume, progress=progress)
 
 

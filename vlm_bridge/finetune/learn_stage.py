@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +14,20 @@ from transformers import TrainingArguments
 from vlm_bridge.backbone.internvl import InternVLBackbone
 from vlm_bridge.connector.freeze_policy import PRESETS, FreezePolicy, apply_policy, check_optimizer
 from vlm_bridge.errors import BackboneError
+from vlm_bridge.finetune.adaptation import adapter_hints, let_adapter_learn
 from vlm_bridge.finetune.batches import ConversationCollator
 from vlm_bridge.finetune.config import FinetuneConfig, Stage
 from vlm_bridge.finetune.learning_model import compute_activations_twice, learning, runs_in_bfloat16, word_matrices
+from vlm_bridge.finetune.probing import MuonProbing
 from vlm_bridge.finetune.run_metrics import RunMetrics
-from vlm_bridge.finetune.saved_stage import save_stage
+from vlm_bridge.finetune.saved_stage import save_adapted_stage, save_stage
 from vlm_bridge.finetune.stage_checkpoints import StageCheckpoints, load_parameters
 from vlm_bridge.finetune.stage_data import PreparedStage
 from vlm_bridge.finetune.supervised_trainer import SupervisedTrainer
+from vlm_bridge.optim.catalogue import make_optimizer
+from vlm_bridge.optim.config import OptimizerConfig
+from vlm_bridge.optim.parameter_roles import ParameterHints
+from vlm_bridge.optim.probe_log import matrices_to_probe
 from vlm_bridge.prompts.new_rows import check_no_decay
 from vlm_bridge.runs.checkpoints import Checkpoint
 from vlm_bridge.runs.run_folder import RunFolder
@@ -52,8 +58,10 @@ class StageResult:
     """Numbers in those that did not."""
     dropped: int
     """Conversations left out because they are too long."""
+    optimizer_bytes: int
+    """What the optimiser remembered at the end."""
     folder: Path
-    """The model as the stage ended."""
+    """The model as the stage ended; of a run with an adapter, the adapter and what learned beside it."""
 
 
 def learn_stage(
@@ -64,23 +72,25 @@ def learn_stage(
     earlier: Sequence[StageResult],
     checkpoint: Checkpoint | None,
     *,
+    adapter: Sequence[str] = (),
     progress: bool,
 ) -> StageResult:
-    """Run `stage`, from `checkpoint` where one is given, and save the model in the run's folder.
+    """Run `stage`, from `checkpoint` where one is given, and save what it came to in the run's folder.
 
     `earlier` are the results of the stages before. A checkpoint is one of this stage, or that of the end of the one
-    before.
+    before. `adapter` are the names of the tensors of the run's adapter.
     """
     model = backbone.model
     policy = PRESETS[stage.settings.policy]
     count = apply_policy(backbone.parts(), policy)
+    beside = let_adapter_learn(model, adapter, stage.settings)
     rows = len(backbone.tokens.grounding)
     with learning(backbone, grounding_rows=stage.settings.new_rows) as matrices:
         checkpoints = StageCheckpoints(
             run=run,
             number=stage.number,
             first_step=sum(result.steps for result in earlier),
-            learned=names_learned(backbone, config.stages[: stage.number + 1]),
+            learned=names_learned(backbone, config.stages[: stage.number + 1], adapter),
             keep=config.keep,
             finished=[to_json_value(result) for result in earlier],
         )
@@ -90,10 +100,23 @@ def learn_stage(
         if config.gradient_checkpointing:
             compute_activations_twice(model)
         trainer = _trainer(backbone, stage, config, checkpoints, progress)
-        trainer.check_optimizer = _optimizer_check(backbone, policy, matrices)
-        trainer.without_decay = frozenset(matrices)
-        trainer.resting = _resting(backbone, policy, config)
-        learned = count.learning + sum(rows * matrix.shape[1] for matrix in matrices.values())
+        hints = adapter_hints(model, adapter)
+
+        def build() -> Optimizer:
+            settings = _optimizer_config(config, stage.settings)
+            optimizer = make_optimizer(model, config.optimizer, settings, without_decay=matrices, hints=hints)
+            check_optimizer(optimizer, backbone.parts(), policy, also=[*beside, *matrices.values()])
+            for matrix in matrices.values():
+                check_no_decay(optimizer, matrix)
+            return optimizer
+
+        trainer.make_optimizer = build
+        trainer.resting = _resting(backbone, policy, config, adapted=bool(beside))
+        if config.probe_every:
+            _probe(trainer, stage, config, hints)
+        learned = count.learning + sum(value.numel() for value in beside)
+        learned += sum(rows * matrix.shape[1] for matrix in matrices.values())
+        trainer.metrics.learned = learned
         _log.info("Stage %s: %d numbers learn, %d do not", stage.name, learned, count.total - learned)
         steps = trainer.learn(checkpoint if checkpoint is not None and "trainer" in checkpoint.state else None)
         best_step, best_loss = trainer.state.best_global_step, trainer.state.best_metric
@@ -109,17 +132,21 @@ def learn_stage(
         learned_numbers=learned,
         frozen_numbers=count.total - learned,
         dropped=stage.train.dropped,
+        optimizer_bytes=trainer.metrics.optimizer_bytes(),
         folder=run.path / "stages" / stage.name,
     )
     if trainer.is_world_process_zero():
-        save_stage(backbone, result.folder, connector=policy == PRESETS["connector_only"] and not matrices)
+        if adapter:
+            save_adapted_stage(model, result.folder, whole=set(checkpoints.learned) - set(adapter))
+        else:
+            save_stage(backbone, result.folder, connector=policy == PRESETS["connector_only"] and not matrices)
         checkpoints.save_end(model, steps, to_json_value(result))
     trainer.accelerator.wait_for_everyone()
     return result
 
 
-def names_learned(backbone: InternVLBackbone, stages: Sequence[Stage]) -> tuple[str, ...]:
-    """Names of the parameters that learn in one of these stages."""
+def names_learned(backbone: InternVLBackbone, stages: Sequence[Stage], adapter: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names of the parameters that learn in one of these stages, with those of the run's adapter."""
     parts = backbone.parts()
     chosen: set[int] = set()
     for stage in stages:
@@ -129,7 +156,8 @@ def names_learned(backbone: InternVLBackbone, stages: Sequence[Stage]) -> tuple[
                 chosen |= {id(value) for value in getattr(parts, part).parameters()}
         if stage.new_rows:
             chosen |= {id(value) for value in word_matrices(backbone.model).values()}
-    return tuple(name for name, value in backbone.model.named_parameters() if id(value) in chosen)
+    names = set(adapter)
+    return tuple(name for name, value in backbone.model.named_parameters() if id(value) in chosen or name in names)
 
 
 def _trainer(
@@ -181,11 +209,7 @@ def _arguments(
         learning_rate=stage.settings.learning_rate,
         lr_scheduler_type=config.schedule,
         warmup_steps=config.warmup_ratio,  # below 1 it is a share of all steps
-        weight_decay=config.weight_decay,
-        adam_beta1=config.betas[0],
-        adam_beta2=config.betas[1],
         max_grad_norm=config.max_gradient_norm,
-        optim="adamw_torch",
         bf16=runs_in_bfloat16(backbone.model, config.precision),
         use_cpu=on_cpu,
         logging_steps=config.log_every,
@@ -208,23 +232,40 @@ def _arguments(
     return arguments
 
 
-def _optimizer_check(
-    backbone: InternVLBackbone, policy: FreezePolicy, matrices: Mapping[str, nn.Parameter]
-) -> Callable[[Optimizer], None]:
-    def check(optimizer: Optimizer) -> None:
-        check_optimizer(optimizer, backbone.parts(), policy, also=matrices.values())
-        for matrix in matrices.values():
-            check_no_decay(optimizer, matrix)
+def _optimizer_config(config: FinetuneConfig, stage: Stage) -> OptimizerConfig:
+    return OptimizerConfig(
+        learning_rate=stage.learning_rate,
+        weight_decay=config.weight_decay,
+        betas=config.betas,
+        lion_betas=config.lion_betas,
+        muon=config.muon,
+        mlorc=config.mlorc,
+    )
 
-    return check
+
+def _probe(trainer: SupervisedTrainer, stage: PreparedStage, config: FinetuneConfig, hints: ParameterHints) -> None:
+    """Have curvature measured along the stage, of the batch that its order begins with."""
+    numbers = list(stage.train.order(config, config.seed))[: config.batch_size]
+    batch = [stage.train.dataset[number] for number in numbers]
+    callback = MuonProbing(
+        trainer.checkpoints.run.path,
+        lambda: trainer.collator(batch),
+        matrices_to_probe(trainer.model, config.probe_matrices, hints),
+        every=config.probe_every,
+        first_step=trainer.checkpoints.first_step,
+    )
+    trainer.add_callback(callback)
 
 
-def _resting(backbone: InternVLBackbone, policy: FreezePolicy, config: FinetuneConfig) -> list[nn.Module]:
-    """Frozen parts. A language model that gradients pass through keeps fewer activations in training mode only."""
+def _resting(
+    backbone: InternVLBackbone, policy: FreezePolicy, config: FinetuneConfig, *, adapted: bool
+) -> list[nn.Module]:
+    """Frozen parts. A language model that gradients pass through keeps fewer activations in training mode only, and one
+    whose adapter learns is in training mode as with PEFT."""
     parts = backbone.parts()
     resting = [] if policy.vision else [parts.vision]
     resting += [] if policy.connector else [parts.connector]
-    resting += [] if policy.language or config.gradient_checkpointing else [parts.language]
+    resting += [] if policy.language or adapted or config.gradient_checkpointing else [parts.language]
     return resting
 
 

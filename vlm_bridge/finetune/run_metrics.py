@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import torch
 from torch import Tensor
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from vlm_bridge.optim.state_size import state_bytes
 from vlm_bridge.runs.run_folder import RunFolder
 
 _NAMES = {
@@ -22,10 +24,15 @@ _NAMES = {
 
 
 class RunMetrics(TrainerCallback):
-    """Writes `metrics.jsonl`; steps count over all stages."""
+    """Writes `metrics.jsonl`; steps count over all stages. Lines with a loss also say how many numbers learn, and what
+    the optimiser remembers of them."""
 
     def __init__(self, run: RunFolder, *, stage: int, policy: str, first_step: int, progress: bool) -> None:
         """`first_step`: optimiser steps of the stages before."""
+        self.learned = 0
+        """Numbers that learn."""
+        self.optimizer: torch.optim.Optimizer | None = None
+        """Its state is counted."""
         self.run = run
         self.facts = {"stage": stage, "policy": policy}
         self.first_step = first_step
@@ -37,6 +44,10 @@ class RunMetrics(TrainerCallback):
     def count(self, attention: Tensor) -> None:
         """Add the tokens of a batch to those of the current interval; nothing is waited for on a GPU."""
         self._tokens = self._tokens + attention.sum()
+
+    def optimizer_bytes(self) -> int:
+        """What the optimiser remembers; 0 before its first step."""
+        return 0 if self.optimizer is None else state_bytes(self.optimizer)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -74,6 +85,8 @@ class RunMetrics(TrainerCallback):
             now = time.perf_counter()
             values["tokens_per_second"] = float(self._tokens) / max(now - self._since, 1e-9)
             self._tokens, self._since = 0, now
+            values["learned_numbers"] = self.learned
+            values["optimizer_bytes"] = self.optimizer_bytes()
             if self._bar is not None:
                 self._bar.set_postfix(loss=f"{values['loss']:.4f}", tokens_per_s=f"{values['tokens_per_second']:.0f}")
         self.run.log_metrics(self.first_step + state.global_step, **self.facts, epoch=float(state.epoch), **values)

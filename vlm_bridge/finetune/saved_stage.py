@@ -1,11 +1,17 @@
-"""`save_stage`: the model as a stage ended, as a folder, with the connector alone where only it learned."""
+"""`save_stage`: the model as a stage ended, as a folder, with the connector alone where only it learned.
+
+Where an adapter learned, the folder holds it in PEFT's files, what else learned beside them, and not the model.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from vlm_bridge.backbone.internvl import InternVLBackbone
 from vlm_bridge.backbone.load import save_backbone
+from vlm_bridge.backbone.whole_folder import folder_written_whole
 from vlm_bridge.connector.connector_file import save_connector
 from vlm_bridge.connector.mlp_connector import ConnectorConfig
 
@@ -28,3 +34,15 @@ def save_stage(backbone: InternVLBackbone, folder: Path, *, connector: bool) -> 
             activation=config.projector_hidden_act,
         )
         save_connector(backbone.parts().connector, folder / CONNECTOR_NAME, shape)
+
+
+def save_adapted_stage(model: Any, folder: Path, *, whole: Collection[str]) -> None:
+    """Write the adapter of a `PeftModel`, and the parameters called `whole` that learned beside it, to `folder`.
+
+    `load_adapter` reads the folder; without `whole`, PEFT and transformers do as well.
+    """
+    from vlm_bridge.adapters.whole_parts import save_whole_parts
+
+    with folder_written_whole(folder, overwrite=True) as partial:
+        model.save_pretrained(partial)
+        save_whole_parts(model, whole, partial)

@@ -76,16 +76,17 @@ def measure(
 
 
 def prepare_stage(
-    number: int, settings: Stage, measured: tuple[MeasuredRecords, MeasuredRecords | None]
+    number: int, settings: Stage, measured: tuple[MeasuredRecords, MeasuredRecords | None], *, adapted: bool = False
 ) -> PreparedStage:
-    """The stage with its conversations.
+    """The stage with its conversations; `adapted` where the run has an adapter of the language model.
 
     Raises:
         InvalidInputError: only what sees learns, and no conversation shows a picture.
     """
     train, validation = measured
     pictures = sum(bool(train.dataset.picture_count(record)) for record in range(len(train.dataset)))
-    if not PRESETS[settings.policy].language and not settings.new_rows and pictures < len(train.dataset):
+    words = PRESETS[settings.policy].language or settings.new_rows or (adapted and settings.adapter_learns)
+    if not words and pictures < len(train.dataset):
         message = (
             f"Stage {number} ({settings.policy}): expected conversations with pictures, found {pictures} of "
             f"{len(train.dataset)} with one; from the others nothing is learned while the language model is frozen."

@@ -57,16 +57,15 @@ class SupervisedTrainer(Trainer):
         # Both write to the standard output; the bar and the lines of a run are those of `RunMetrics`.
         self.remove_callback(ProgressCallback)
         self.remove_callback(PrinterCallback)
+        self.collator = collator
         self.train_order = train[1]
         self.validation_order = None if validation is None else validation[1]
         self.checkpoints = checkpoints
         self.metrics = metrics
         self.resting: Sequence[nn.Module] = ()
         """Modules that stay in evaluation mode."""
-        self.without_decay: frozenset[str] = frozenset()
-        """Parameters without weight decay, besides vectors."""
-        self.check_optimizer: Callable[[torch.optim.Optimizer], object] | None = None
-        """Looks at the optimiser before the first step."""
+        self.make_optimizer: Callable[[], torch.optim.Optimizer] | None = None
+        """Makes the optimiser; None: the Trainer's own AdamW."""
         self.patience: int | None = None
         """Validations without a lower loss after which the stage stops."""
         self._resumed: Checkpoint | None = None
@@ -128,16 +127,11 @@ class SupervisedTrainer(Trainer):
         return metrics
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """The Trainer's, looked at before it is used."""
-        fresh = self.optimizer is None
-        optimizer = super().create_optimizer(model)
-        if fresh and self.check_optimizer is not None:
-            self.check_optimizer(optimizer)
-        return optimizer
-
-    def get_decay_parameter_names(self, model: Any) -> list[str]:
-        """Matrices, less those named in `without_decay`."""
-        return [name for name, value in model.named_parameters() if value.ndim > 1 and name not in self.without_decay]
+        """The optimiser of the stage."""
+        if self.optimizer is None and self.make_optimizer is not None:
+            self.optimizer = self.make_optimizer()
+            self.metrics.optimizer = self.optimizer
+        return super().create_optimizer(model)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Not counted: it walks through all parameters at every pass."""
