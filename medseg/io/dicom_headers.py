@@ -289,7 +289,7 @@ _OFTEN_WITH_TEXT = {
     "US": "ultrasound images", "IVUS": "ultrasound images", "OT": "secondary captures", "XC": "photographs",
     "ES": "endoscopy images", "DOC": "scanned documents",
 }  # fmt: skip
-_TEXT_IN_PIXELS = dict.fromkeys(("7", "7.1", "7.2", "7.3", "7.4"), "secondary captures")
+_TEXT_IN_PIXELS: dict[str, str] = {end: "secondary captures" for end in ("7", "7.1", "7.2", "7.3", "7.4")}
 """Ends of SOP class UIDs."""
 SPLIT_NAMES = tuple(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", tag).lower() for tag in _SPLIT_TAGS)
 """Words for `FrameHead.splits`."""

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import iter_pixels
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, UID_dictionary
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medseg.errors import SizeLimitError, StudyFileError
 from medseg.io.dicom_headers import DicomHead, FrameHead
@@ -159,7 +159,7 @@ def _check_codec(dataset: Dataset, name: str) -> None:
         return  # the parser says what it makes of it
     if not known.is_available:
         raise StudyFileError(
-            f"{name}: expected pixels that an installed codec reads, found {UID_dictionary[syntax][0]}. Run: pip "
+            f"{name}: expected pixels that an installed codec reads, found {known.UID.name}. Run: pip "
             "install 'vision3d-medseg[medseg]'"
         )
 

@@ -184,9 +184,12 @@ def _smaller(values: Float[ndarray, "i j k"]) -> Float[ndarray, "i j k"]:
 
 def _spacing_is_stored(image: SpatialImage) -> bool:
     """Whether the file itself has a spacing along the axes it has; nibabel puts 1 in place of 0 without a word."""
+    header = image.header
+    if not isinstance(header, Nifti1Header):
+        return True
     place = image.file_map["header" if "header" in image.file_map else "image"]
     with place.get_prepare_fileobj("rb") as file:
-        stored = type(image.header).from_fileobj(file, check=False)
+        stored = type(header).from_fileobj(file, check=False)
     steps = np.asarray(stored["pixdim"][1 : 1 + min(3, len(image.shape))], dtype=np.float64)
     return bool(np.isfinite(steps).all() and (steps != 0).all())
 
