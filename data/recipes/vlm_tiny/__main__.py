@@ -7,15 +7,15 @@ held-out pictures and with --write puts the model into data/vlm_tiny.
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 from transformers import PreTrainedTokenizerFast
 
 from data.recipes.vlm_tiny.asset import write_asset
@@ -31,6 +31,7 @@ from data.recipes.vlm_tiny.shape_questions import shape_picture
 from data.recipes.vlm_tiny.stream import SHARES, Batches, Sources, scene_files
 from data.recipes.vlm_tiny.tokenizer import train_tokenizer
 from data.recipes.vlm_tiny.train import TrainConfig, Trained, train
+from data.recipes.vlm_tiny.windows import Windows
 from vlm_bridge.prompts.special_tokens import SpecialTokens
 
 _TEXT_PICTURES = 6000
@@ -68,6 +69,11 @@ def tokenizer_of(work: Path, sources: Sources) -> Any:
     return PreTrainedTokenizerFast.from_pretrained(folder)
 
 
+def _endless(dataset: IterableDataset[Any], workers: int) -> Iterator[Any]:
+    """Batches of a dataset that never ends; its processes start with the first that is asked for."""
+    yield from DataLoader(dataset, batch_size=None, num_workers=workers, prefetch_factor=4)
+
+
 def main() -> None:
     """Train, test, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -76,9 +82,9 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=None, help="folder of the medical sets")
     parser.add_argument("--minutes", type=float, default=TrainConfig().minutes)
     parser.add_argument("--vision-minutes", type=float, default=TrainConfig().vision_minutes)
-    parser.add_argument("--language-until", type=float, default=TrainConfig().language_until)
     parser.add_argument("--fall", type=float, default=TrainConfig().fall)
     parser.add_argument("--learning-rate", type=float, default=TrainConfig().learning_rate)
+    parser.add_argument("--windows", type=int, default=48, help="windows of a batch")
     parser.add_argument("--pictures", type=int, default=16, help="pictures of a batch")
     parser.add_argument("--exchanges", type=int, default=8, help="exchanges of a picture in a batch")
     parser.add_argument(
@@ -86,6 +92,8 @@ def main() -> None:
         help="of the pictures; grounding is learned fastest from shapes",
     )  # fmt: skip
     parser.add_argument("--easy", type=float, default=0.0, help="share of the pictures of shapes with one or two")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw pictures; some ten for a GPU")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", action="store_true", help="put the result into data/vlm_tiny")
     asked = parser.parse_args()
@@ -105,14 +113,14 @@ def main() -> None:
         flush=True,
     )
     config = TrainConfig(
-        minutes=asked.minutes, vision_minutes=asked.vision_minutes, language_until=asked.language_until,
-        learning_rate=asked.learning_rate, fall=asked.fall,
+        minutes=asked.minutes, vision_minutes=asked.vision_minutes, learning_rate=asked.learning_rate, fall=asked.fall,
+        device=asked.device,
     )  # fmt: skip
     seed = asked.seed + int(time.time()) % 100_000  # a run that goes on draws other pictures
-    dataset = Batches(sources, writer, asked.pictures, asked.exchanges, seed)
-    loader = DataLoader(dataset, batch_size=None, num_workers=1, prefetch_factor=4)
-    batches = itertools.chain.from_iterable(itertools.repeat(loader))
-    train(trained, iter(batches), config, asked.work / "checkpoint.safetensors", lambda line: print(line, flush=True))
+    windows = _endless(Windows(sources, asked.windows, seed), asked.workers)
+    batches = _endless(Batches(sources, writer, asked.pictures, asked.exchanges, seed), asked.workers)
+    checkpoint = asked.work / "checkpoint.safetensors"
+    train(trained, windows, batches, config, checkpoint, lambda line: print(line, flush=True))
     rng = np.random.default_rng(_TEST_SEED + 1)
     scores = exact_answers(trained, held_out_pictures(asked.shared, asked.scenes), writer, rng)
     print("\n".join(f"{name}: {right}/{count} = {right / count:.3f}" for name, (right, count) in scores.items()))

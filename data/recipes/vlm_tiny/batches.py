@@ -8,7 +8,7 @@ vision tower runs once for all of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,10 @@ class PackedBatch:
     """Which tokens each token attends to."""
     exchange: Int[Tensor, "row token"]
     """Number of the exchange in its row, from 1; 0 for the picture, -1 where padded."""
+
+    def to(self, device: torch.device) -> PackedBatch:
+        """The same on another device."""
+        return PackedBatch(**{one.name: getattr(self, one.name).to(device) for one in fields(self)})
 
 
 class Writer:

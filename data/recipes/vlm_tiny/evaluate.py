@@ -15,6 +15,7 @@ from data.recipes.vlm_tiny.batches import IGNORED, Writer, draw_exchanges, pack
 from data.recipes.vlm_tiny.exchange import Picture, Rng
 from data.recipes.vlm_tiny.network import patch_features
 from data.recipes.vlm_tiny.train import Trained, answer_logits
+from vlm_bridge.backbone.cpu_precision import cpu_has_bfloat16
 
 Score = tuple[int, int]
 """Answered as expected, asked."""
@@ -28,7 +29,7 @@ def exact_answers(trained: Trained, pictures: Sequence[Picture], writer: Writer,
         some = pictures[first : first + 16]
         chosen = [draw_exchanges(picture, 10, rng) for picture in some]
         batch = pack(some, chosen, writer)
-        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=cpu_has_bfloat16()):
             said = answer_logits(trained.model, patch_features(trained.model, batch.pixels), batch).argmax(-1)
         due = batch.labels != IGNORED
         right = torch.ones_like(due)

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from transformers import InternVLConfig, InternVLForConditionalGeneration, InternVLVisionConfig, Qwen2Config
 
+from data.recipes.vlm_tiny.convolution_start import start_as_convolution
 from data.recipes.vlm_tiny.exchange import SIDE
 from data.recipes.vlm_tiny.vocabulary import COLOURS, WHAT
 
 PATCH = 16
 TOKENS_PER_TILE = (SIDE // PATCH // 2) ** 2
-_FINE = 4
+FINE = 4
 """Each patch predicts so many by so many labels."""
 
 
@@ -33,7 +34,9 @@ def build(words: int, image_token: int, end: int, pad: int) -> Any:
         vision_config=vision, text_config=text, image_token_id=image_token, image_seq_length=TOKENS_PER_TILE,
         downsample_ratio=0.5, tie_word_embeddings=True,
     )  # fmt: skip
-    return InternVLForConditionalGeneration(config)
+    model = InternVLForConditionalGeneration(config)
+    start_as_convolution(model.model.vision_tower)
+    return model
 
 
 class DenseHeads(nn.Module):
@@ -45,8 +48,8 @@ class DenseHeads(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.what = nn.Linear(width, len(WHAT) * _FINE**2)
-        self.colour = nn.Linear(width, len(COLOURS) * _FINE**2)
+        self.what = nn.Linear(width, len(WHAT) * FINE**2)
+        self.colour = nn.Linear(width, len(COLOURS) * FINE**2)
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [tile name row column] of both, four places to each side of a patch."""
@@ -55,19 +58,34 @@ class DenseHeads(nn.Module):
     def _map(self, values: Tensor) -> Tensor:
         tiles, patches, _ = values.shape
         side = round(patches**0.5)
-        cut = values.view(tiles, side, side, -1, _FINE, _FINE)
-        return cut.permute(0, 3, 1, 4, 2, 5).reshape(tiles, -1, side * _FINE, side * _FINE)
+        cut = values.view(tiles, side, side, -1, FINE, FINE)
+        return cut.permute(0, 3, 1, 4, 2, 5).reshape(tiles, -1, side * FINE, side * FINE)
 
 
 def coarse_labels(labels: Tensor) -> Tensor:
     """Labels [tile height width] at the places of the dense heads."""
-    side = SIDE // PATCH * _FINE
+    side = SIDE // PATCH * FINE
     return interpolate(labels[:, None].float(), (side, side), mode="nearest-exact")[:, 0].long()
 
 
 def patch_features(model: Any, pixels: Tensor) -> Tensor:
     """What the vision tower gives for each patch, [tile patch width]."""
     return model.model.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:]
+
+
+def window_features(model: Any, pixels: Tensor, place: Tensor) -> Tensor:
+    """The same for windows [window 3 height width] whose first patch lies at row and column `place` of its picture."""
+    tower = model.model.vision_tower
+    embeddings = tower.embeddings
+    patches = embeddings.patch_embeddings(pixels)
+    side, grid = round(patches.shape[1] ** 0.5), SIDE // PATCH
+    steps = torch.arange(side, device=pixels.device)
+    rows, columns = place[:, 0, None, None] + steps[:, None], place[:, 1, None, None] + steps
+    positions = embeddings.position_embeddings[0]
+    there = positions[1:][(rows * grid + columns).flatten(1)]
+    first = (embeddings.cls_token + positions[:1]).expand(len(pixels), -1, -1)
+    states = tower.encoder(torch.cat([first, patches + there], 1)).last_hidden_state
+    return tower.layernorm(states)[:, 1:]
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, get_worker_info
 
 from data.recipes.vlm_tiny.batches import PackedBatch, Writer, draw_exchanges, pack
 from data.recipes.vlm_tiny.exchange import Picture, Rng
@@ -61,6 +61,12 @@ def scene_files(folders: Sequence[Path], *, test: bool) -> tuple[Path, ...]:
     return tuple(path for path in files if (int(path.stem.removeprefix("scene_")) % TEST_EVERY == 0) == test)
 
 
+def worker_number() -> int:
+    """Number of the loader's process, so that each draws other pictures."""
+    worker = get_worker_info()
+    return 0 if worker is None else worker.id
+
+
 class Batches(IterableDataset[PackedBatch]):
     """Batches from one seed on."""
 
@@ -69,7 +75,7 @@ class Batches(IterableDataset[PackedBatch]):
         self._sources, self._writer, self._sizes, self._seed = sources, writer, (pictures, exchanges), seed
 
     def __iter__(self) -> Iterator[PackedBatch]:
-        rng = np.random.default_rng([self._seed, 11])
+        rng = np.random.default_rng([self._seed, 11, worker_number()])
         while True:
             pictures: list[Picture] = []
             while len(pictures) < self._sizes[0]:
