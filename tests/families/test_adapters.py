@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tests.vlm_bridge.adapters.tiny_adapted import learn, logits, some_batch, tiny_backbone
-from tests.vlm_bridge.finetune.adapted_job import assert_same, run, stopped_and_resumed
+from tests.vlm_bridge.finetune.adapted_job import assert_same, unbroken_and_resumed
 from vlm_bridge.adapters.adapt import adapt, load_adapter, merge_adapters
 from vlm_bridge.adapters.catalogue import ADAPTERS
 from vlm_bridge.adapters.parameter_groups import adapter_parameter_groups
@@ -120,8 +120,7 @@ def test_answers_are_generated_with_the_adapter(name: str) -> None:
     assert ids[:, 0].tolist() == after[:, -1].argmax(-1).tolist()
 
 
-def test_a_fine_tuning_run_that_was_stopped_ends_the_same(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = stopped_and_resumed(tmp_path / "stopped", name, "adamw", monkeypatch)[1]
-    assert_same(found, run(tmp_path / "unbroken", name, "adamw", resume=False)[1])
+@pytest.mark.slow
+def test_a_fine_tuning_run_that_is_resumed_ends_the_same(name: str, tmp_path: Path) -> None:
+    unbroken, resumed = unbroken_and_resumed(tmp_path, name, "adamw")
+    assert_same(resumed, unbroken)

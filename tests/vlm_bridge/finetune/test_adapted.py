@@ -196,7 +196,9 @@ def test_a_probed_run_learns_the_same(tmp_path: Path) -> None:
     assert all(float(line["norm_ratio"]) >= 1 for line in lines)
 
 
-@pytest.mark.parametrize(("adapter", "optimizer"), [("lora", "muon"), ("map", "mlorc_adamw")])
+@pytest.mark.parametrize(
+    ("adapter", "optimizer"), [pytest.param("lora", "muon", marks=pytest.mark.slow), ("map", "mlorc_adamw")]
+)
 def test_a_killed_run_ends_the_same(tmp_path: Path, checkout: Path, adapter: str, optimizer: str) -> None:
     """A real process and SIGKILL, a step after the last checkpoint."""
     command = [sys.executable, "-m", "tests.vlm_bridge.finetune.adapted_job", str(tmp_path / "a"), "3"]
