@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from transformers import InternVLConfig, InternVLForConditionalGeneration, InternVLVisionConfig, Qwen2Config
 
-from data.recipes.vlm_tiny.convolution_start import start_as_convolution
 from data.recipes.vlm_tiny.exchange import SIDE
 from data.recipes.vlm_tiny.vocabulary import COLOURS, WHAT
 
@@ -34,9 +33,7 @@ def build(words: int, image_token: int, end: int, pad: int) -> Any:
         vision_config=vision, text_config=text, image_token_id=image_token, image_seq_length=TOKENS_PER_TILE,
         downsample_ratio=0.5, tie_word_embeddings=True,
     )  # fmt: skip
-    model = InternVLForConditionalGeneration(config)
-    start_as_convolution(model.model.vision_tower)
-    return model
+    return InternVLForConditionalGeneration(config)
 
 
 class DenseHeads(nn.Module):

@@ -1,8 +1,7 @@
-"""How the small backbone begins to see: a start as a convolution, and windows of pictures."""
+"""What the vision tower of the small backbone learns from first: windows of pictures."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ import torch
 
 pytest.importorskip("transformers")
 
-from data.recipes.vlm_tiny.convolution_start import cosine_filters
 from data.recipes.vlm_tiny.network import PATCH, build, patch_features, window_features
 from data.recipes.vlm_tiny.stream import Sources
 from data.recipes.vlm_tiny.train import Trained, window_losses
@@ -25,42 +23,6 @@ SHAPES = Sources(scenes=(), medical=(), shares=(1.0, 0.0, 0.0))
 def model() -> Any:
     torch.manual_seed(0)
     return build(300, 1, 2, 3).eval()
-
-
-def _attention(model: Any, layer: int, head: int) -> torch.Tensor:
-    """Attention between patches [16 16 16 16] of one head for a random picture."""
-    torch.manual_seed(1)
-    tower = model.model.vision_tower
-    states = tower.embeddings(torch.randn(1, 3, 256, 256))
-    for one in tower.encoder.layer[:layer]:
-        states = one(states)
-    inner = tower.encoder.layer[layer].attention
-    normed = tower.encoder.layer[layer].layernorm_before(states)
-    query, key = inner.q_norm(inner.q_proj(normed)), inner.k_norm(inner.k_proj(normed))
-    part = slice(head * inner.head_dim, (head + 1) * inner.head_dim)
-    weights = (query[0, :, part] @ key[0, :, part].T / math.sqrt(inner.head_dim)).softmax(-1)
-    return weights[1:, 1:].reshape(16, 16, 16, 16)
-
-
-@pytest.mark.parametrize(
-    ("layer", "head", "step"), [(0, 0, (0, 1)), (0, 3, (-1, 0)), (1, 2, (-1, 1)), (2, 2, (2, 0)), (5, 3, (-2, -2))]
-)
-@torch.no_grad()
-def test_heads_start_by_looking_at_one_neighbour(model: Any, layer: int, head: int, step: tuple[int, int]) -> None:
-    weights = _attention(model, layer, head)
-    inside = [
-        float(weights[row, column, row + step[0], column + step[1]]) for row in range(3, 13) for column in range(3, 13)
-    ]
-    assert min(inside) > 0.8
-
-
-def test_patches_start_as_a_cosine_transform() -> None:
-    filters = cosine_filters(128, PATCH)
-    assert filters.shape == (128, 3, PATCH, PATCH)
-    flat = filters.flatten(1)
-    unit = flat / flat.norm(dim=1, keepdim=True)
-    torch.testing.assert_close(unit @ unit.T, torch.eye(128), atol=1e-5, rtol=0)
-    assert torch.count_nonzero(flat.sum(1).abs() > 1e-4) == 1, "all but the mean brightness sum to nothing"
 
 
 @torch.no_grad()
