@@ -36,8 +36,9 @@ from medseg.io.dicom_source import SourceImages, open_source_images
 from medseg.io.dicom_uids import uid_of
 from medseg.io.dicom_values import numbers
 from medseg.io.segment_codes import segment_code
-from medseg.io.segment_colours import as_cielab, segment_colour
+from medseg.io.segment_colours import as_cielab
 from medseg.study.finding import Finding
+from medseg.study.finding_colours import finding_colour
 from medseg.study.result import SegmentationResult
 from medseg.study.volume import Volume
 
@@ -61,7 +62,7 @@ def write_dicom_seg(
     where none is there no file is written. An older file of that name then stays as it is.
 
     `volume` is what the findings are about; it may be left out where `result` holds it. Colour and codes of a segment
-    come from `segment_colours` and `segment_codes`. Research use only, not a medical device.
+    come from `finding_colours` and `segment_codes`. Research use only, not a medical device.
 
     Raises:
         InvalidInputError: the volume came from no DICOM images, or from a kind that has no DICOM SEG; findings of a
@@ -190,7 +191,7 @@ def _description(found: Material, place: int, number: int) -> hd.seg.SegmentDesc
         anatomic_regions=None if coded.organ is None else [coded.organ],
         tracking_uid=uid_of("tracking", found.volume.source.series_uid, str(place), finding.label),
         tracking_id=short_text(finding.label) or f"segment {number}",
-        display_color=as_cielab(segment_colour(place)),
+        display_color=as_cielab(finding_colour(place + 1).rgb),
     )
     if coded.side is not None:
         description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [_item(coded.side)]

@@ -31,9 +31,9 @@ from medseg.io.dicom_output import (
 from medseg.io.dicom_source import SourceImages, open_source_images
 from medseg.io.dicom_uids import uid_of
 from medseg.io.segment_codes import segment_code
-from medseg.io.segment_colours import segment_colour
 from medseg.study.affine import LPS_TO_RAS
 from medseg.study.finding import Finding
+from medseg.study.finding_colours import finding_colour
 from medseg.study.result import SegmentationResult
 from medseg.study.volume import Volume
 
@@ -195,7 +195,7 @@ def _contours(
             drawn.append(contour)
     region = Dataset()
     region.ReferencedROINumber = number
-    region.ROIDisplayColor = list(segment_colour(place))
+    region.ROIDisplayColor = list(finding_colour(place + 1).rgb)
     region.ContourSequence = drawn
     return region
 

@@ -1,4 +1,4 @@
-"""`SegmentationResult`: the answer to one question about one volume, and how it came about. Writers take it as it is."""
+"""`SegmentationResult`: the answer to one question about one volume, and how it came about. Writers take it whole."""
 
 from __future__ import annotations
 

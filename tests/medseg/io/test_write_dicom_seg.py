@@ -21,10 +21,10 @@ from medseg.errors import InvalidInputError, StudyFileError
 from medseg.io.dicom_output import DicomOptions
 from medseg.io.read_dicom_seg import read_dicom_seg
 from medseg.io.read_study import list_series, read_study
-from medseg.io.segment_colours import segment_colour
 from medseg.io.write_dicom_seg import write_dicom_seg
 from medseg.io.write_dicom_sr import write_dicom_sr
 from medseg.io.write_rtstruct import write_rtstruct
+from medseg.study.finding_colours import finding_colour
 from medseg.study.orientation import canonicalise
 from medseg.study.volume import Volume, volume_in_memory
 from tests.medseg.made_findings import AT_NOON, box, finding, result_of, three_findings
@@ -79,7 +79,7 @@ def test_segments_are_what_was_found(tmp_path: Path, volume: Volume, kind: str) 
     assert [one.label for one in back.masks] == ["left lung", "liver tumour"]
     for number, one in enumerate(back.masks):
         assert one.colour is not None
-        np.testing.assert_allclose(one.colour, segment_colour(number), rtol=0, atol=1)
+        np.testing.assert_allclose(one.colour, finding_colour(number + 1).rgb, rtol=0, atol=1)
 
 
 @pytest.mark.parametrize("write", WRITERS)
