@@ -223,14 +223,22 @@ class _Ring:
                 self._file.madvise(mmap.MADV_DONTNEED)
 
 
+def _reserve(descriptor: int, size: int) -> None:
+    """Disk for all of a file: a sparse one would kill the process at the first write to a full disk."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+    else:  # Windows and macOS have no such call; the free space is what can be asked for there
+        os.ftruncate(descriptor, size)
+
+
 def _sums(shape: tuple[int, ...], config: WindowConfig) -> tuple[mmap.mmap | None, Float[ndarray, "..."]]:
     """An array of zeros: in memory, or in a temporary file that vanishes with it."""
     size = int(np.prod([float(count) for count in shape])) * 4
     if size <= config.max_memory_bytes:
         return None, np.zeros(shape, dtype=np.float32)
     with tempfile.TemporaryFile(dir=config.spill_folder) as file:
-        try:  # a sparse file on a full disk would kill the process at the first write
-            os.posix_fallocate(file.fileno(), 0, size)
+        try:
+            _reserve(file.fileno(), size)
         except OSError as failure:
             raise SizeLimitError(
                 f"Sliding window: expected {size} bytes of disk for the sums of {shape[1]} classes, found fewer. Free "
