@@ -40,7 +40,9 @@ def main() -> int:
 
 def _seconds(*arguments: str) -> float:
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "medseg.cli", *arguments], check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-m", "medseg.cli", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
     return time.perf_counter() - begun
 
 

@@ -160,11 +160,6 @@ class Journal:
         with self._told():
             self._base.execute("UPDATE cases SET input_stamp = ? WHERE case_id = ?", (stamp, case))
 
-    def counts(self) -> dict[str, int]:
-        """State -> how many cases are in it."""
-        with self._told():
-            return dict(self._base.execute("SELECT state, count(*) FROM cases GROUP BY state").fetchall())
-
     def _settle(
         self,
         case: str,

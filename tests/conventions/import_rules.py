@@ -24,6 +24,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "pydicom": ("medseg/io/*.py",),
     "highdicom": ("medseg/io/*.py",),
     "SimpleITK": ("medseg/io/*.py",),
+    "ray": ("medseg/inference/ray_engine.py",),
     "gradio": ("apps/*/page.py", "apps/launch.py"),
     "peft": (
         "vlm_bridge/adapters/*.py",

@@ -56,7 +56,7 @@ def run_with_kills(folder: Path, out: Path, *, kills: int, workers: int, seed: i
             time.sleep(0.002)
         if struck < kills:
             try:
-                process.wait(moment.uniform(0.0, 0.25))
+                process.wait(moment.uniform(0.0, 0.5))
             except subprocess.TimeoutExpired:
                 process.kill()
                 struck += 1

@@ -16,6 +16,7 @@ import pytest
 from medseg.errors import MissingExtraError, SegmenterError
 from medseg.inference.batch import segment_batch
 from medseg.inference.batch_config import BatchConfig
+from medseg.inference.batch_report import BatchReport
 from medseg.inference.ray_engine import start_ray
 from tests.medseg.inference.batch_studies import (
     QUESTION,
@@ -32,22 +33,42 @@ FORMATS = ("json", "nifti")
 TWO = BatchConfig(formats=FORMATS, workers=2)
 
 
-def test_two_processes_write_what_one_writes(tmp_path: Path) -> None:
-    inputs = [*write_good(tmp_path / "in", 5), *write_broken(tmp_path / "in")]
-    alone = segment_batch(inputs, QUESTION, tmp_path / "one", segmenter=Threshold, config=BatchConfig(formats=FORMATS))
-    both = segment_batch(inputs, QUESTION, tmp_path / "two", segmenter=Threshold, config=TWO)
-    assert [(one.case, one.state) for one in alone.outcomes] == [(one.case, one.state) for one in both.outcomes]
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Studies, whole ones and broken ones; the first kills `Deadly`."""
+    folder = tmp_path_factory.mktemp("in")
+    deadly = write_nifti(folder / "deadly.nii", shape=(13, 6, 4))
+    return [deadly, *write_good(folder, 5), *write_broken(folder)]
 
 
-def test_a_worker_that_dies_costs_its_case_alone(tmp_path: Path) -> None:
-    inputs = [write_nifti(tmp_path / "in" / "deadly.nii", shape=(13, 6, 4)), *write_good(tmp_path / "in", 3)]
+@pytest.fixture(scope="module")
+def alone(inputs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What one process writes, with a segmenter that kills nobody."""
+    out = tmp_path_factory.mktemp("alone")
+    segment_batch(inputs, QUESTION, out, segmenter=Threshold, config=BatchConfig(formats=FORMATS))
+    return contents(out)
+
+
+def assert_as_alone_but_for_the_deadly(alone: dict[str, bytes], out: Path, report: BatchReport) -> None:
+    """One case is lost to its workers; every other output has the bytes that one process writes."""
+    assert [outcome.state for outcome in report.outcomes] == ["failed", *["done"] * 5, *["failed"] * 5]
+    assert [outcome.code for outcome in report.outcomes].count("worker_died") == 1
+    deadly = report.outcomes[0]
+    assert deadly.code == "worker_died"
+
+    def others(files: dict[str, bytes]) -> dict[str, bytes]:
+        return {name: data for name, data in files.items() if deadly.case not in name and name != "report.csv"}
+
+    assert others(contents(out)) == others(alone)
+    assert len(others(alone)) > 20
+
+
+def test_two_processes_write_what_one_writes_and_a_death_costs_its_case_alone(
+    inputs: list[Path], alone: dict[str, bytes], tmp_path: Path
+) -> None:
     heard: list[dict] = []
-    report = segment_batch(
-        inputs, QUESTION, tmp_path / "out", segmenter=Deadly, config=TWO, on_event=heard.append
-    )  # fmt: skip
-    assert [outcome.state for outcome in report.outcomes] == ["failed", "done", "done", "done"]
-    assert report.outcomes[0].code == "worker_died"
+    report = segment_batch(inputs, QUESTION, tmp_path, segmenter=Deadly, config=TWO, on_event=heard.append)
+    assert_as_alone_but_for_the_deadly(alone, tmp_path, report)
     assert "signal 9" in report.outcomes[0].message
     deadly = report.outcomes[0].case
     assert [event["case"] for event in heard if event["event"] == "worker_died"] == [deadly, deadly]
@@ -88,24 +109,13 @@ def ray_cluster() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("ray_cluster")
-def test_ray_writes_what_one_process_writes(tmp_path: Path) -> None:
-    inputs = [*write_good(tmp_path / "in", 4), *write_broken(tmp_path / "in")]
-    segment_batch(inputs, QUESTION, tmp_path / "one", segmenter=Threshold, config=BatchConfig(formats=FORMATS))
+def test_two_actors_write_what_one_process_writes_and_a_death_costs_its_case_alone(
+    inputs: list[Path], alone: dict[str, bytes], tmp_path: Path
+) -> None:
     ray = BatchConfig(formats=FORMATS, workers=2, engine="ray")
-    report = segment_batch(inputs, QUESTION, tmp_path / "ray", segmenter=Threshold, config=ray)
-    assert (report.count("done"), report.count("failed")) == (4, 5)
-    assert contents(tmp_path / "ray") == contents(tmp_path / "one")
+    report = segment_batch(inputs, QUESTION, tmp_path, segmenter=Deadly, config=ray)
+    assert_as_alone_but_for_the_deadly(alone, tmp_path, report)
     assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
-
-
-@pytest.mark.usefixtures("ray_cluster")
-def test_an_actor_that_dies_costs_its_case_alone(tmp_path: Path) -> None:
-    inputs = [write_nifti(tmp_path / "in" / "deadly.nii", shape=(13, 6, 4)), *write_good(tmp_path / "in", 2)]
-    ray = BatchConfig(formats=FORMATS, workers=2, engine="ray")
-    report = segment_batch(inputs, QUESTION, tmp_path / "out", segmenter=Deadly, config=ray)
-    assert [(outcome.state, outcome.code) for outcome in report.outcomes] == [
-        ("failed", "worker_died"), ("done", ""), ("done", ""),
-    ]  # fmt: skip
 
 
 def test_without_ray_the_line_that_installs_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +137,7 @@ def test_killed_at_random_moments_a_batch_ends_as_an_unbroken_one(tmp_path: Path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals of POSIX")
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_interrupt_lets_the_current_cases_finish(tmp_path: Path, workers: int) -> None:
     write_good(tmp_path / "in", 200)
     out = tmp_path / "out"
