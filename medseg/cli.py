@@ -123,12 +123,13 @@ def _segment(command: Segment) -> int:
     from medseg.inference.segment import segment
     from medseg.io.read_study import read_study
     from medseg.report.catalogue import check_formats, write_outputs
+    from medseg.report.overlay import OverlayOptions
     from medseg.study.result import RESEARCH_USE
 
     check_formats(command.formats)
     study = read_study(command.study, series=command.series)
     result = segment(load_segmenter(command.segmenter), study, command.question, window=command.window)
-    written = write_outputs(result, command.output, command.formats)
+    written = write_outputs(result, command.output, command.formats, view=OverlayOptions(window=command.window))
     print(result.text)
     for finding in result.findings:
         found = finding.quantities

@@ -21,6 +21,7 @@ from medseg.inference.segment import segment
 from medseg.inference.segmenter import Segmenter
 from medseg.io.read_study import read_study
 from medseg.report.catalogue import write_outputs
+from medseg.report.overlay import OverlayOptions
 from medseg.study.result import SegmentationResult
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
@@ -111,7 +112,7 @@ def _segment(segmenter: Segmenter, task: CaseTask, folder: Path, seen: InputHash
     study = read_study(job.input, series=job.series)
     result = segment(segmenter, study, job.question, window=job.window)
     folder.mkdir(parents=True)
-    written = write_outputs(_without_names(result, names), folder, job.formats)
+    written = write_outputs(_without_names(result, names), folder, job.formats, view=OverlayOptions(window=job.window))
     notices = tuple(names(str(notice)) for notice in written.notices)
     outputs = write_case_file(folder, task.case.id, task.hashes, seen.content, notices)
     return CaseRecord(case=task.case.id, state="done", written=folder, outputs=outputs, notices=notices)

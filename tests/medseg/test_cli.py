@@ -57,7 +57,8 @@ def test_several_series_are_listed_and_one_is_named(
     message = _failure(capsys, *arguments)
     assert all(line in message for line in lines)
     key = lines[0].partition(":")[0]
-    assert main([*arguments, "--series", key, "--window", "lung"]) == 0
+    assert main([*arguments, "--series", key, "--window", "lung", "--format", "json", "report"]) == 0
+    assert "lung window" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_errors_are_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
