@@ -10,7 +10,7 @@ _X86_UNITS = ("avx512_bf16", "amx_bf16", "avx10_1")
 
 
 def cpu_has_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 itself; emulated, it is some forty times slower than float32.
+    """Whether the CPU multiplies bfloat16 itself; emulated, it is tens of times slower than float32.
 
     Where torch cannot tell (before 2.10, or another architecture than x86), True: weights stay as they are stored.
     """
