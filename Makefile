@@ -48,7 +48,7 @@ lint: $(STAMPS)/test  ## Run the gates: ruff, pyright, import-linter
 	$(BIN)/lint-imports
 
 test: $(STAMPS)/test lint  ## Set up, run the gates and the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # Nerfstudio is large and used by one room alone: it gets an environment of its own.
 $(NERFSTUDIO_VENV)/bin/python:
