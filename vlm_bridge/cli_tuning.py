@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -23,6 +23,8 @@ class Merge:
     model: Model = "embedded"
     grounding: bool = False
     """The adapter was learned with the tokens of grounded answers added to the model."""
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    """Of the merged weights, which are computed in float32; by default those of the model as it is loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +81,17 @@ class MuonProbe:
 
 def merge(command: Merge) -> int:
     """Do it; the exit code."""
+    import torch
+
     from vlm_bridge.adapters.adapt import load_adapter, merge_adapters
     from vlm_bridge.backbone.load import load_backbone, save_backbone
 
-    backbone = load_adapter(load_backbone(command.model, device="cpu", grounding=command.grounding), command.adapter)
-    save_backbone(merge_adapters(backbone), command.output)
+    dtype = "auto" if command.dtype is None else "float32"
+    plain = load_backbone(command.model, dtype=dtype, device="cpu", grounding=command.grounding)
+    merged = merge_adapters(load_adapter(plain, command.adapter))
+    if command.dtype is not None:
+        merged.model.to(getattr(torch, command.dtype))
+    save_backbone(merged, command.output)
     print(f"ask it: vlm-bridge generate PICTURE QUESTION --model {command.output}")
     return 0
 

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from tests.vlm_bridge.adapters.tiny_adapted import tiny_backbone
 from vlm_bridge.backbone.load import save_backbone
@@ -52,6 +54,11 @@ def test_an_adapter_is_learned_asked_merged_and_studied(
     merged = tmp_path / "merged"
     assert main(["merge", str(folder), "-o", str(merged), "--model", model]) == 0
     assert f"--model {merged}" in capsys.readouterr().out
+    half = ["merge", str(folder), "-o", str(tmp_path / "half"), "--model", model, "--dtype", "bfloat16"]
+    assert main(half) == 0
+    capsys.readouterr()
+    stored = load_file(tmp_path / "half" / "model.safetensors")
+    assert {value.dtype for value in stored.values()} == {torch.bfloat16}
     assert main(["generate", "well?", "--model", str(merged), *WORDS]) == 0
     assert capsys.readouterr().out == adapted
 
