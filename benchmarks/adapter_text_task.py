@@ -71,8 +71,8 @@ class Run:
     seed: int
 
 
-def train(task: AdaptationTask, run: Run) -> dict[str, float]:
-    """Scores and costs of a run; an infinite loss where it diverged."""
+def learn(task: AdaptationTask, run: Run) -> tuple[Any, dict[str, float]]:
+    """The model after a run, and what the run cost; no cost where it diverged."""
     torch.manual_seed(run.seed)
     model: Any = task.start()
     hints = ParameterHints()
@@ -90,22 +90,28 @@ def train(task: AdaptationTask, run: Run) -> dict[str, float]:
     times = []
     for step in range(task.steps):
         start = time.process_time()
-        loss = task.loss(model.train(), run.seed, step)
-        loss.backward()
+        task.loss(model.train(), run.seed, step).backward()
         norm = nn.utils.clip_grad_norm_(learned, 1.0)
         if not math.isfinite(float(norm)):
-            return {"loss": math.inf, "accuracy": 0.0, "validation_loss": math.inf}
+            return model, {}
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
         times.append(time.process_time() - start)
-    return {
-        "validation_loss": task.score(model, "validation")["loss"],
-        **task.score(model, "test"),
+    costs = {
         "learned": sum(value.numel() for value in learned),
         "optimizer_bytes": state_bytes(optimizer),
         "step_ms": 1e3 * statistics.median(times),
     }
+    return model, costs
+
+
+def train(task: AdaptationTask, run: Run) -> dict[str, float]:
+    """Scores and costs of a run; an infinite loss where it diverged."""
+    model, costs = learn(task, run)
+    if not costs:
+        return {"loss": math.inf, "accuracy": 0.0, "validation_loss": math.inf}
+    return {"validation_loss": task.score(model, "validation")["loss"], **task.score(model, "test"), **costs}
 
 
 class Results:

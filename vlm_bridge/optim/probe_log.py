@@ -86,17 +86,17 @@ gradient descent.'
     """
     if not lines:
         return "Nothing was measured."
-    better = sum(int(line["muon_is_better"]) for line in lines)
-    count = f"J/L <= K in {better} of {len(lines)} measurements"
-    convex = [float(line["advantage"]) for line in lines if float(line["curvature_along_step"]) > 0]
-    convex = [value for value in convex if math.isfinite(value) and value > 0]
+    convex = [line for line in lines if float(line["curvature_along_step"]) > 0]
+    ratios = [float(line["advantage"]) for line in convex]
+    ratios = [value for value in ratios if math.isfinite(value) and value > 0]
     concave = len(lines) - len(convex)
     aside = f" ({concave} left out, where the loss is concave along Muon's step)" if concave else ""
-    if not convex:
-        return f"{count}, all of them where the loss is concave along Muon's step: the criterion says nothing here."
-    mean = math.exp(statistics.fmean(math.log(value) for value in convex))
+    if not ratios:
+        return "The loss is concave along Muon's step wherever it was measured: the criterion says nothing here."
+    better = sum(int(line["muon_is_better"]) for line in convex)
+    mean = math.exp(statistics.fmean(math.log(value) for value in ratios))
     verdict = "more" if mean > 1 else "less"
     return (
-        f"{count}; geometric mean of K / (J/L) {mean:.2f}{aside}: a step of Muon promises {verdict} than one of "
-        "gradient descent."
+        f"J/L <= K in {better} of {len(convex)} measurements{aside}; geometric mean of K / (J/L) {mean:.2f}: a step of "
+        f"Muon promises {verdict} than one of gradient descent."
     )
