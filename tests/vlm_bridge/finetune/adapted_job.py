@@ -80,8 +80,12 @@ def unbroken_and_resumed(folder: Path, adapter: str | None, optimizer: str) -> t
 def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     """Bit for bit."""
     assert found.keys() == expected.keys()
-    different = [name for name, value in expected.items() if not torch.equal(found[name], value)]
-    assert not different
+    apart = {
+        name: float((found[name] - value).abs().max())
+        for name, value in expected.items()
+        if not torch.equal(found[name], value)
+    }
+    assert not apart, f"{len(apart)} tensors differ, most by {max(apart.items(), key=lambda item: item[1])}"
 
 
 if __name__ == "__main__":

@@ -202,8 +202,9 @@ def test_a_probed_run_learns_the_same(tmp_path: Path) -> None:
 def test_a_killed_run_ends_the_same(tmp_path: Path, checkout: Path, adapter: str, optimizer: str) -> None:
     """A real process and SIGKILL, a step after the last checkpoint."""
     command = [sys.executable, "-m", "tests.vlm_bridge.finetune.adapted_job", str(tmp_path / "a"), "3"]
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # sums depend on their number
     done = subprocess.run(
-        [*command, adapter, optimizer], cwd=checkout, env=os.environ, capture_output=True, check=False
+        [*command, adapter, optimizer], cwd=checkout, env=os.environ | threads, capture_output=True, check=False
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
     saved = RunFolder(path=tmp_path / "a").latest_checkpoint()

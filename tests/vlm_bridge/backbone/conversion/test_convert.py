@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from tests.vlm_bridge.backbone.conversion.original_internvl import (
@@ -115,8 +116,9 @@ def test_another_precision(tmp_path: Path) -> None:
     original = _original(OriginalSettings())
     source = write_original(original, tmp_path / "source")
     convert_checkpoint(source, tmp_path / "target", dtype=torch.bfloat16)
-    model = load_backbone(tmp_path / "target", device="cpu").model
-    assert {value.dtype for value in model.parameters()} == {torch.bfloat16}
+    model = load_backbone(tmp_path / "target", device="cpu", dtype=torch.bfloat16).model
+    stored = load_file(next((tmp_path / "target").glob("*.safetensors")))
+    assert {value.dtype for value in stored.values()} == {torch.bfloat16}
     weight = original.vision_model.encoder.layers[1].attn.qkv.weight
     key = model.model.vision_tower.encoder.layer[1].attention.k_proj.weight
     assert torch.equal(key, weight[16:32].bfloat16())
