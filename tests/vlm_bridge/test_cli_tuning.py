@@ -15,7 +15,7 @@ from vlm_bridge.backbone.load import save_backbone
 from vlm_bridge.cli import main
 from vlm_bridge.errors import InvalidInputError, RunFolderError
 from vlm_bridge.optim.lookup_run import LookupRunConfig, probe_lookup_run
-from vlm_bridge.optim.probe_log import PROBE_LOG_NAME
+from vlm_bridge.optim.probe_log import PROBE_LOG_NAME, probe_verdict
 
 WORDS = ("--max-new-tokens", "3")
 
@@ -74,9 +74,10 @@ def test_a_probe_of_records(model: str, records: str, tmp_path: Path, capsys: py
     ways = ("--steps", "2", "--every", "1", "--matrices", "*layers.0.mlp.up_proj*", "--device", "cpu")
     assert main(["muon-probe", records, "-o", str(out), "--model", model, *ways]) == 0
     told = capsys.readouterr().out
-    assert "J/L <= K in" in told
+    lines = [json.loads(line) for line in (out / PROBE_LOG_NAME).read_text().splitlines()]
+    assert probe_verdict(lines) in told
     assert told.count("up_proj") == 3
-    assert len((out / PROBE_LOG_NAME).read_text().splitlines()) == 3
+    assert len(lines) == 3
 
 
 def test_a_probe_without_records(tmp_path: Path) -> None:
