@@ -264,3 +264,16 @@ def _algorithm(result: SegmentationResult) -> Algorithm:
 
 RESEARCH_TEXT = RESEARCH_USE
 """Stands in every object."""
+
+
+def as_written(path: Path, written: Dataset, found: Material, notices: tuple[Notice, ...]) -> DicomWritten:
+    """What a writer tells of an object that numbers its findings from 1; `notices` are those of the source."""
+    numbers = {place: number for number, place in enumerate(found.kept, 1)}
+    return DicomWritten(
+        path=path,
+        sop_class_uid=str(written.SOPClassUID),
+        sop_instance_uid=str(written.SOPInstanceUID),
+        series_instance_uid=str(written.SeriesInstanceUID),
+        numbers=tuple(numbers.get(place) for place in range(len(found.findings))),
+        notices=(*notices, *found.notices),
+    )

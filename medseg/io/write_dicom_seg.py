@@ -22,6 +22,7 @@ from medseg.io.dicom_output import (
     DicomOptions,
     DicomWritten,
     Material,
+    as_written,
     building,
     finish,
     fix_dimension_uid,
@@ -86,15 +87,7 @@ def write_dicom_seg(
     fix_dimension_uid(written, *content)
     finish(written, images, chosen, made)
     save(path, written)
-    numbered = {place: number for number, place in enumerate(found.kept, 1)}
-    return DicomWritten(
-        path=path,
-        sop_class_uid=str(written.SOPClassUID),
-        sop_instance_uid=str(written.SOPInstanceUID),
-        series_instance_uid=str(written.SeriesInstanceUID),
-        numbers=tuple(numbered.get(place) for place in range(len(found.findings))),
-        notices=(*images.notices, *found.notices),
-    )
+    return as_written(path, written, found, images.notices)
 
 
 def _pixels(found: Material, kind: Kind) -> Integer[ndarray, "plane row column"] | Bool[ndarray, "plane row column s"]:

@@ -20,6 +20,7 @@ from medseg.io.dicom_output import (
     DicomOptions,
     DicomWritten,
     Material,
+    as_written,
     finish,
     material,
     moment,
@@ -89,15 +90,7 @@ def write_rtstruct(
     written.ApprovalStatus = "UNAPPROVED"
     finish(written, images, chosen, made)
     save(path, written)
-    numbers = {place: number for number, place in _numbered(found)}
-    return DicomWritten(
-        path=path,
-        sop_class_uid=str(written.SOPClassUID),
-        sop_instance_uid=str(written.SOPInstanceUID),
-        series_instance_uid=str(written.SeriesInstanceUID),
-        numbers=tuple(numbers.get(place) for place in range(len(found.findings))),
-        notices=(*images.notices, *found.notices),
-    )
+    return as_written(path, written, found, images.notices)
 
 
 def _numbered(found: Material) -> list[tuple[int, int]]:
