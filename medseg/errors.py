@@ -59,6 +59,10 @@ class SegmenterError(MedSegError):
     """A segmenter's answer contradicts itself or the volume: masks of another grid, a span outside its text."""
 
 
+class RecordError(MedSegError):
+    """A MedSeg-QA record, its picture or a mask of it cannot be read, or a file to import is not of its format."""
+
+
 class BatchFolderError(MedSegError):
     """The output folder of a batch cannot be used: not writable, full, damaged, or in use by another process."""
 
