@@ -69,3 +69,7 @@ class BatchFolderError(MedSegError):
 
 class AuditLogError(MedSegError):
     """An audit log cannot be read or written, or its chain is broken; the message names the line."""
+
+
+class CheckpointError(MedSegError):
+    """A folder holds no model of this package, a damaged one, or one that was trained in another way."""
