@@ -6,6 +6,7 @@ its outer edge is the mask's edge.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,7 @@ from medseg.study.finding import Finding
 from medseg.study.finding_colours import finding_colour
 from medseg.study.result import SegmentationResult
 from medseg.study.slice_plan import SlicePlan
+from medseg.study.volume import Volume
 from medseg.study.windows import IntensityWindow
 
 _BAR_SHARE = 0.25
@@ -91,10 +93,25 @@ def draw_panel(
     Raises:
         InvalidInputError: there is no such slice, or the voxels are neither grey nor RGB.
     """
-    volume = result.volume
+    return draw_slice(result.volume, dict(enumerate(result.findings, 1)), plan, number, window, style)
+
+
+def draw_slice(
+    volume: Volume,
+    findings: Mapping[int, Finding],
+    plan: SlicePlan,
+    number: int,
+    window: IntensityWindow,
+    style: PanelStyle = PanelStyle(),
+) -> Panel:
+    """One slice with the masks of some findings, each under its own number, or of none.
+
+    Raises:
+        InvalidInputError: there is no such slice, or the voxels are neither grey nor RGB.
+    """
     size = display_size(plan, style.side)
     picture = Image.fromarray(shown_slice(volume, plan, number, window)).resize(size, Image.Resampling.BICUBIC)
-    masks = masks_of_slice(result, plan, number, size)
+    masks = masks_of_slice(findings, plan, number, size)
     painted = paint_masks(np.array(picture), masks, style)
     pixel_mm = plan.spacing_mm[2] * plan.shape[2] / size[0] if volume.spacing_known else None
     marks = side_marks(volume, plan)
@@ -119,10 +136,10 @@ def draw_panel(
     )
 
 
-def masks_of_slice(result: SegmentationResult, plan: SlicePlan, number: int, size: tuple[int, int]) -> Masks:
+def masks_of_slice(findings: Mapping[int, Finding], plan: SlicePlan, number: int, size: tuple[int, int]) -> Masks:
     """The masks that have a pixel in a slice, at a display size (width, height)."""
     masks: Masks = {}
-    for place, finding in enumerate(result.findings, 1):
+    for place, finding in findings.items():
         flat = plan.pictures(finding.mask)[number]
         if flat.any():
             masks[place] = (finding, display_mask(flat, size))

@@ -86,7 +86,7 @@ def report_html(result: SegmentationResult, options: OverlayOptions = OverlayOpt
         "<h2>Measured in the masks</h2>",
         f'<div class="wide">{table_html(result)}</div>',
         "<h2>How it came about</h2>",
-        facts_html(_facts(result)),
+        facts_html(provenance_rows(result)),
         f"<footer>{escaped(RESEARCH_USE)} Quantities are computed from the masks, diameters within one slice.</footer>",
         "</div>",
     ]
@@ -152,8 +152,8 @@ def _body_part(result: SegmentationResult) -> str:
     return f"body part {part}" if part else ""
 
 
-def _facts(result: SegmentationResult) -> list[tuple[str, str]]:
-    """Preprocessing, model, thresholds, versions and hashes."""
+def provenance_rows(result: SegmentationResult) -> list[tuple[str, str]]:
+    """How a result came about, names and values: model, preprocessing, thresholds, versions and hashes."""
     provenance, source = result.provenance, result.volume.source
     rows = [("Model", provenance.segmenter)]
     rows += [(name, without_file_names(text, source)) for name, text in sorted(provenance.preprocessing.items())]

@@ -25,8 +25,8 @@ def picture_tag(png: bytes, words: str) -> str:
     return f'<img alt="{escaped(words)}" src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'
 
 
-def answer_html(result: SegmentationResult) -> str:
-    """The answer, its phrases in their findings' colours and linked to their cards.
+def answer_html(result: SegmentationResult, *, linked: bool = True) -> str:
+    """The answer, its phrases in their findings' colours and, where `linked`, with links to their cards.
 
     Spans that lie outside the text or across an earlier one are left as plain text.
     """
@@ -36,9 +36,10 @@ def answer_html(result: SegmentationResult) -> str:
         if not done <= start < stop <= len(result.text):
             continue
         parts.append(escaped(result.text[done:start]))
+        tag, link = ("a", f' href="#finding-{number}"') if linked else ("span", "")
         parts.append(
-            f'<a class="phrase {finding.status}" style="{_colours(number)}" href="#finding-{number}">'
-            f"{_number(number)}<bdi>{escaped(result.text[start:stop])}</bdi></a>"
+            f'<{tag} class="phrase {finding.status}" style="{colours(number)}"{link}>'
+            f"{number_tile(number)}<bdi>{escaped(result.text[start:stop])}</bdi></{tag}>"
         )
         done = stop
     return "".join(parts) + escaped(result.text[done:])
@@ -55,8 +56,8 @@ def cards_html(result: SegmentationResult, crops: dict[int, bytes]) -> str:
         if axes:
             lines.insert(1, f'<p class="sure">{escaped(axes)}</p>')
         cards.append(
-            f'<article class="card {finding.status}" id="finding-{number}" style="{_colours(number)}">{picture}<div>'
-            f"<strong>{_number(number)} <bdi>{escaped(finding.label)}</bdi></strong>"
+            f'<article class="card {finding.status}" id="finding-{number}" style="{colours(number)}">{picture}<div>'
+            f"<strong>{number_tile(number)} <bdi>{escaped(finding.label)}</bdi></strong>"
             f'<span class="status {finding.status}">{STATUS_WORDS[finding.status]}</span>{"".join(lines)}'
             "</div></article>"
         )
@@ -69,10 +70,10 @@ def table_html(result: SegmentationResult) -> str:
     names = [name for name in _COLUMNS if any(name in cells for cells in measured)]
     rows = []
     for number, (finding, cells) in enumerate(zip(result.findings, measured, strict=True), 1):
-        columns = [f"{_number(number)} <bdi>{escaped(finding.label)}</bdi>", STATUS_WORDS[finding.status]]
+        columns = [f"{number_tile(number)} <bdi>{escaped(finding.label)}</bdi>", STATUS_WORDS[finding.status]]
         columns += [escaped(cells.get(name, _NONE)) for name in names]
         told = "".join(f"<td>{column}</td>" for column in columns)
-        rows.append(f'<tr class="{finding.status}" style="{_colours(number)}">{told}</tr>')
+        rows.append(f'<tr class="{finding.status}" style="{colours(number)}">{told}</tr>')
     head = "".join(f'<th scope="col">{escaped(word)}</th>' for word in ("Structure", "Status", *names))
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
@@ -117,10 +118,12 @@ def _sure(finding: Finding) -> str:
     return f'<p class="sure">{words}</p>'
 
 
-def _number(number: int) -> str:
+def number_tile(number: int) -> str:
+    """A finding's number, on its colour."""
     return f'<span class="number">{number}</span>'
 
 
-def _colours(number: int) -> str:
+def colours(number: int) -> str:
+    """A finding's colour and that of text upon it, as CSS variables."""
     colour = finding_colour(number)
     return f"--colour:{colour.hex};--on-colour:{'#000' if colour.dark_text else '#fff'}"
