@@ -21,6 +21,8 @@ from medseg.errors import CheckpointError, InvalidInputError
 from medseg.grounding.embedded_decoder import EmbeddedDecoderConfig, EmbeddedMaskDecoder
 from medseg.grounding.mask_decoder import DecodedMasks, EncodedPictures
 from medseg.grounding.projection import SegProjection, StateHeads, StateSays
+from medseg.grounding.volume_decoder import VolumeDecoderConfig, VolumeMaskDecoder
+from medseg.grounding.volume_fit import VolumeFit
 from vlm_bridge.atomic_write import write_text_whole, written_whole
 from vlm_bridge.backbone.load import load_backbone, save_backbone
 from vlm_bridge.backbone.protocol import VisionLanguageBackbone
@@ -40,7 +42,11 @@ class MedSegConfig:
     decoder: EmbeddedDecoderConfig = EmbeddedDecoderConfig()
     """Shape of the 2D decoder."""
     structures: tuple[str, ...] = ()
-    """Names it was trained to find, for messages; others may be asked for."""
+    """Names it was trained to find in pictures, for messages; others may be asked for."""
+    volume: VolumeDecoderConfig | None = None
+    """Shape of the 3D decoder, where there is one."""
+    volume_structures: tuple[str, ...] = ()
+    """Phrases that the 3D decoder was taught, in small letters; volumes are decoded slice by slice for all others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,6 +71,10 @@ class MedSegModel(nn.Module):
         self.decoder = EmbeddedMaskDecoder(config.decoder)
         self.projection = SegProjection(width, self.decoder.prompt_width)
         self.heads = StateHeads(width)
+        self.volume_decoder: VolumeMaskDecoder | None = None
+        if config.volume is not None:
+            self.volume_decoder = VolumeMaskDecoder(config.volume)
+            self.volume_projection = SegProjection(width, config.volume.width)
 
     def ground(
         self,
@@ -83,7 +93,10 @@ class MedSegModel(nn.Module):
 
     def grounding_modules(self) -> dict[str, nn.Module]:
         """Everything beside the backbone, by name."""
-        return {"decoder": self.decoder, "projection": self.projection, "heads": self.heads}
+        modules = {"decoder": self.decoder, "projection": self.projection, "heads": self.heads}
+        if self.volume_decoder is not None:
+            modules |= {"volume_decoder": self.volume_decoder, "volume_projection": self.volume_projection}
+        return modules
 
 
 def save_medseg(model: MedSegModel, folder: Path, *, half: bool = False, backbone: bool = True) -> None:
@@ -157,14 +170,21 @@ def _load_part(module: nn.Module, tensors: dict[str, Tensor], place: str) -> Non
     module.load_state_dict(tensors)
 
 
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(one) if isinstance(one, list) else one for name, one in values.items()}
+
+
 def _read_config(folder: Path) -> MedSegConfig:
     try:
         values = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
         if values.pop("format") != _FORMAT:
             raise ValueError("another format")
-        decoder = {name: tuple(one) if isinstance(one, list) else one for name, one in values.pop("decoder").items()}
-        structures = tuple(values.pop("structures"))
-        return MedSegConfig(decoder=EmbeddedDecoderConfig(**decoder), structures=structures, **values)
+        decoder = EmbeddedDecoderConfig(**_with_tuples(values.pop("decoder")))
+        volume = values.pop("volume")
+        if volume is not None:
+            fit = VolumeFit(**_with_tuples(volume.pop("fit")))
+            volume = VolumeDecoderConfig(fit=fit, **_with_tuples(volume))
+        return MedSegConfig(decoder=decoder, volume=volume, **_with_tuples(values))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, InvalidInputError) as error:
         raise CheckpointError(
             f"{folder.name}: expected {_CONFIG} of a MedSeg-R-style model ({_FORMAT}), found none that can be read "

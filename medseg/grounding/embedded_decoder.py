@@ -7,6 +7,7 @@ enlargement as in SAM 2, and a head says whether the picture shows the target at
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -47,7 +48,7 @@ class EmbeddedMaskDecoder(nn.Module):
         self.prompt_width = config.width
         self.encoder = PyramidEncoder(config.channels, config.blocks, config.width)
         grid = config.side // _STRIDE
-        self.prompt_encoder = build_prompt_encoder(config.width, grid, config.side)
+        self.prompt_encoder: Any = build_prompt_encoder(config.width, grid, config.side)
         self.mask_decoder = build_mask_decoder(config.width, depth=config.depth, mlp_width=4 * config.width)
         self.object_head = nn.Linear(config.width, 1)
 

@@ -1,7 +1,8 @@
 """`SegProjection` and `StateHeads`: from a [SEG] state to a prompt vector, and what else the state tells.
 
 The projection is LISA's: linear, ReLU, linear. The heads say whether the language model believes the target is there,
-whether it is too thin for the whole picture at once, and whether it is a part of what an earlier answer marked.
+whether it is too thin for the whole picture at once, whether it is what an earlier answer marked, and which part of
+a mask is meant.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from medseg.grounding.mask_parts import PARTS
 
 
 class SegProjection(nn.Sequential):
@@ -28,16 +31,18 @@ class StateSays:
     fine: Float[Tensor, " token"]
     """Its structures are thin or small: it is decoded in windows at twice the resolution."""
     of_previous: Float[Tensor, " token"]
-    """It is a part of what an earlier answer marked."""
+    """It is, or is a part of, what an earlier answer marked."""
+    part: Float[Tensor, "token part"]
+    """Which part of a mask is meant, in the order of `PARTS`."""
 
 
 class StateHeads(nn.Linear):
-    """Three logits of each state."""
+    """Logits of each state."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, 3)
+        super().__init__(width, 3 + len(PARTS))
 
     def say(self, hidden: Float[Tensor, "token width"]) -> StateSays:
-        """The three logits by their names."""
-        present, fine, of_previous = self(hidden).unbind(1)
-        return StateSays(present=present, fine=fine, of_previous=of_previous)
+        """The logits by their names."""
+        said = self(hidden)
+        return StateSays(present=said[:, 0], fine=said[:, 1], of_previous=said[:, 2], part=said[:, 3:])

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from medseg.errors import InvalidInputError
 from medseg.inference.classical import load_classical
+from medseg.inference.medsegr import load_embedded, load_medsegr
 from medseg.inference.segmenter import Segmenter
 
 SEGMENTERS: dict[str, Callable[[Path | None, str], Segmenter]] = {
     "classical": load_classical,
+    "medsegr": load_medsegr,
+    "medsegr-tiny": load_embedded,
 }
 """Name -> what loads it, from a file of weights (None: its own) and a device."""
 

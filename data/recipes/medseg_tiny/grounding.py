@@ -1,0 +1,175 @@
+"""The warm-up of grounding: encoder and mask decoder learn from a table of prompts, one row per structure.
+
+The language model comes in later: its [SEG] states are then projected onto the rows of this table. Losses: binary
+cross-entropy and Dice of the masks, presence, and the overlap the decoder expects.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, interpolate, mse_loss
+
+from data.recipes.medseg_tiny.batches import NAMES, PARTS, GroundingBatch
+from medseg.grounding.embedded_decoder import EmbeddedDecoderConfig, EmbeddedMaskDecoder
+from medseg.grounding.mask_decoder import DecodedMasks
+from medseg.grounding.picture_fit import SAM_MEAN, SAM_STD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroundingConfig:
+    """How long and how."""
+
+    minutes: float = 90.0
+    fall: float = 0.35
+    """Share of the time at the end in which the learning rate falls to zero."""
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    average: float = 0.998
+    """Decay of the running average of the weights, which is what is kept."""
+    save_minutes: float = 5.0
+    log_every: int = 100
+
+
+class Grounding(nn.Module):
+    """The decoder and the table of prompts."""
+
+    def __init__(self, config: EmbeddedDecoderConfig = EmbeddedDecoderConfig()) -> None:
+        super().__init__()
+        self.decoder = EmbeddedMaskDecoder(config)
+        self.prompts = nn.Embedding(len(NAMES) + len(PARTS), config.width)
+
+    def forward(self, batch: GroundingBatch) -> DecodedMasks:
+        """Masks of the tokens of a batch."""
+        encoded = self.decoder.encode(as_input(batch.pictures))
+        return self.decoder.decode(encoded, batch.picture, self.prompts(batch.name), batch.previous)
+
+
+def as_input(pictures: Tensor) -> Tensor:
+    """uint8 [picture side side 3] as the encoder reads it."""
+    mean, std = torch.tensor(SAM_MEAN), torch.tensor(SAM_STD)
+    return ((pictures.float() - mean) / std).permute(0, 3, 1, 2)
+
+
+def grounding_losses(decoded: DecodedMasks, batch: GroundingBatch) -> dict[str, Tensor]:
+    """Means over the tokens; an absent structure has no Dice."""
+    side = batch.masks.shape[-1]
+    logits = interpolate(decoded.logits[:, None], (side, side), mode="bilinear", align_corners=False)[:, 0]
+    truth = batch.masks.float()
+    there = batch.present
+    chance = logits.sigmoid()
+    both = 2 * (chance * truth).flatten(1).sum(1)
+    dice = 1 - (both + 1) / (chance.flatten(1).sum(1) + truth.flatten(1).sum(1) + 1)
+    with torch.no_grad():
+        marked = logits > 0
+        union = (marked | batch.masks).flatten(1).sum(1)
+        overlap = (marked & batch.masks).flatten(1).sum(1) / union.clamp(min=1)
+    assert decoded.object_logits is not None
+    return {
+        "bce": binary_cross_entropy_with_logits(logits, truth),
+        "dice": dice[there].mean() if there.any() else dice.sum() * 0,
+        "present": binary_cross_entropy_with_logits(decoded.object_logits, there.float()),
+        "overlap": mse_loss(decoded.overlap[there], overlap[there]) if there.any() else dice.sum() * 0,
+    }
+
+
+WEIGHTS = {"bce": 2.0, "dice": 1.0, "present": 0.3, "overlap": 0.3}
+
+
+def train_grounding(
+    grounding: Grounding,
+    batches: Iterator[GroundingBatch],
+    config: GroundingConfig,
+    checkpoint: Path,
+    sides: Tensor,
+    report: Callable[[str], None],
+) -> None:
+    """Train for `config.minutes`; goes on from `checkpoint` where there is one. The average ends in `grounding`."""
+    device = next(grounding.parameters()).device
+    optimizer = torch.optim.AdamW(_groups(grounding, config), lr=config.learning_rate, betas=(0.9, 0.98))
+    averaged = copy.deepcopy(grounding).eval().requires_grad_(False)
+    spent, step = _resume(grounding, averaged, optimizer, checkpoint)
+    started, saved = time.monotonic() - spent, spent
+    sums: dict[str, float] = {}
+    grounding.train()
+    first = step
+    while (now := time.monotonic() - started) < config.minutes * 60:
+        progress = now / (config.minutes * 60)
+        sides[0] = min(1.0, 0.15 + 1.3 * max(0.0, progress - 0.2))
+        rate = config.learning_rate * min(1.0, (step - first + 1) / 200) * min(1.0, (1 - progress) / config.fall)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        batch = next(batches).to(device)
+        losses = grounding_losses(grounding(batch), batch)
+        optimizer.zero_grad()
+        torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum().backward()
+        nn.utils.clip_grad_norm_(grounding.parameters(), 2.0)
+        optimizer.step()
+        step += 1
+        _average(averaged, grounding, min(config.average, step / (step + 20)))
+        for name, value in losses.items():
+            sums[name] = sums.get(name, 0.0) + float(value.detach())
+        if step % config.log_every == 0:
+            means = " ".join(f"{name} {value / config.log_every:.4f}" for name, value in sums.items())
+            report(f"step {step} {now / 60:.1f} min rate {rate:.2e} {means}")
+            sums = {}
+        if now - saved > config.save_minutes * 60:
+            saved = now
+            _save(grounding, averaged, optimizer, checkpoint, now, step)
+    _save(grounding, averaged, optimizer, checkpoint, config.minutes * 60, step)
+    grounding.load_state_dict(averaged.state_dict())
+    grounding.eval()
+
+
+def _groups(grounding: Grounding, config: GroundingConfig) -> list[dict[str, object]]:
+    decayed = [parameter for parameter in grounding.parameters() if parameter.ndim > 1]
+    free = [parameter for parameter in grounding.parameters() if parameter.ndim <= 1]
+    return [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+
+
+@torch.no_grad()
+def _average(averaged: nn.Module, live: nn.Module, decay: float) -> None:
+    for mean, value in zip(averaged.parameters(), live.parameters(), strict=True):
+        mean.lerp_(value, 1 - decay)
+    for mean, value in zip(averaged.buffers(), live.buffers(), strict=True):
+        mean.copy_(value)
+
+
+def _save(
+    grounding: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, path: Path, spent: float, step: int
+) -> None:
+    tensors = {f"live.{name}": value for name, value in grounding.state_dict().items()}
+    tensors |= {f"mean.{name}": value for name, value in averaged.state_dict().items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    tensors["spent"], tensors["step"] = torch.tensor(spent), torch.tensor(step)
+    partial = path.with_suffix(".partial")
+    save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
+    partial.replace(path)
+
+
+def _resume(
+    grounding: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer, path: Path
+) -> tuple[float, int]:
+    if not path.exists():
+        return 0.0, 0
+    tensors = load_file(path)
+    grounding.load_state_dict(_under(tensors, "live."))
+    averaged.load_state_dict(_under(tensors, "mean."))
+    kept = optimizer.state_dict()
+    for name, value in _under(tensors, "optimizer.").items():
+        number, entry = name.split(".")
+        kept["state"].setdefault(int(number), {})[entry] = value
+    optimizer.load_state_dict(kept)
+    return float(tensors["spent"]), int(tensors["step"])
+
+
+def _under(tensors: dict[str, Tensor], start: str) -> dict[str, Tensor]:
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}

@@ -1,0 +1,124 @@
+"""`VolumeGrounder`: [SEG] states grounded in a picture, in every slice of a volume, or in the volume by a 3D decoder.
+
+A volume goes to the 3D decoder where the model has one and the answer's phrase is a structure that was taught to it;
+other phrases are decoded slice by slice with the same prompt, and presence is smoothed from slice to slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from medseg.errors import SegmenterError
+from medseg.grounding.decode_picture import PictureDecoder
+from medseg.grounding.seg_tokens import SegTokens
+from medseg.grounding.volume_windows import decode_volume
+from medseg.inference.shown_slice import shown_square
+from medseg.model import MedSegModel
+from medseg.study.slice_plan import SlicePlan
+from medseg.study.volume import Volume
+from medseg.study.windows import IntensityWindow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GroundedVolume:
+    """Masks of tokens on the volume's voxels."""
+
+    masks: tuple[Bool[ndarray, "i j k"], ...]
+    overlap: Float[Tensor, " token"]
+    """Estimated overlap (IoU) with the truth, 0-1."""
+    object_logits: Float[Tensor, " token"]
+    """Evidence that the target is there."""
+    how: str
+    """For the record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VolumeGrounder:
+    """One model over one volume."""
+
+    model: MedSegModel
+    volume: Volume
+    plan: SlicePlan
+    window: IntensityWindow
+    picture_decoder: Callable[[UInt8[ndarray, "height width 3"]], PictureDecoder]
+    """Makes or finds the decoder of a picture."""
+
+    @torch.no_grad()
+    def ground(
+        self,
+        tokens: SegTokens,
+        fine: Bool[ndarray, " token"],
+    ) -> GroundedVolume:
+        """Masks of the tokens; `fine` says which pictures are decoded in windows."""
+        hidden = tokens.hidden.float()
+        in_volume = np.array([self._taught_in_3d(phrase) for phrase in tokens.phrases], bool)
+        masks: list[Bool[ndarray, "i j k"]] = [np.zeros(0, bool)] * len(hidden)
+        overlap, present = torch.zeros(len(hidden)), torch.zeros(len(hidden))
+        how = []
+        for rows, decode, words in (
+            (np.flatnonzero(in_volume), self._in_volume, "3D decoder"),
+            (np.flatnonzero(~in_volume), self._in_slices, "2D decoder" + ("" if self._flat else ", slice by slice")),
+        ):
+            if not len(rows):
+                continue
+            how.append(words)
+            found, overlap_rows, present_rows = decode(hidden[rows], fine[rows])
+            overlap[rows], present[rows] = overlap_rows.cpu(), present_rows.cpu()
+            for row, mask in zip(rows, found, strict=True):
+                masks[row] = mask
+        return GroundedVolume(
+            masks=tuple(masks), overlap=overlap, object_logits=present, how=" and ".join(how) or "none were asked for"
+        )
+
+    @property
+    def _flat(self) -> bool:
+        return self.plan.shape[0] == 1
+
+    def _taught_in_3d(self, phrase: str) -> bool:
+        grey = self.volume.voxels.ndim == 3
+        return (
+            self.model.volume_decoder is not None
+            and not self._flat
+            and grey
+            and phrase.lower() in self.model.config.volume_structures
+        )
+
+    def _in_volume(
+        self, hidden: Tensor, fine: Bool[ndarray, " token"]
+    ) -> tuple[list[Bool[ndarray, "i j k"]], Tensor, Tensor]:
+        decoder = self.model.volume_decoder
+        if decoder is None:
+            raise SegmenterError("3D decoder: expected one in the model, found none. Decode slice by slice.")
+        found = decode_volume(decoder, self.volume, self.model.volume_projection(hidden))
+        present = found.object_logits if found.object_logits is not None else torch.full((len(hidden),), torch.inf)
+        return [one.numpy() for one in (found.logits > 0).cpu()], found.overlap, present
+
+    def _in_slices(
+        self, hidden: Tensor, fine: Bool[ndarray, " token"]
+    ) -> tuple[list[Bool[ndarray, "i j k"]], Tensor, Tensor]:
+        slices, overlaps, presents = [], [], []
+        for number in range(self.plan.shape[0]):
+            picture = shown_square(self.volume, self.plan, number, self.window)
+            decoder = self.picture_decoder(picture)
+            found = decoder.decode(self.model.projection(hidden), fine)
+            slices.append(self._as_slice(found.logits) & (self._flat | (found.object_logits > 0)[:, None, None]).cpu())
+            overlaps.append(found.overlap.cpu())
+            presents.append(found.object_logits.cpu())
+        stacked = torch.stack(slices, dim=1).numpy()
+        areas = torch.from_numpy(stacked.sum((2, 3)).T + 1e-6).float()
+        overlap = (torch.stack(overlaps) * areas).sum(0) / areas.sum(0)
+        return [self.plan.volume_of(one) for one in stacked], overlap, torch.stack(presents).amax(0)
+
+    def _as_slice(self, logits: Float[Tensor, "token height width"]) -> Bool[Tensor, "token rows columns"]:
+        size = self.plan.shape[1:]
+        if tuple(logits.shape[1:]) != tuple(size):
+            logits = interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
+        return (logits > 0).cpu()
