@@ -1,0 +1,35 @@
+"""Every structure that questions are written about, by its name; those of no set are only ever asked for in vain."""
+
+from __future__ import annotations
+
+from medseg.errors import InvalidInputError
+from medseg.training.question_writer.abdomen_and_head import ABDOMEN_AND_HEAD
+from medseg.training.question_writer.chest_and_heart import CHEST_AND_HEART
+from medseg.training.question_writer.elsewhere import ELSEWHERE
+from medseg.training.question_writer.eye_and_cells import EYE_AND_CELLS
+from medseg.training.question_writer.structure import Structure
+
+STRUCTURES: dict[str, Structure] = {one.name: one for one in (*CHEST_AND_HEART, *ABDOMEN_AND_HEAD, *EYE_AND_CELLS)}
+"""Name -> structure that pictures are labelled with."""
+ASKED_IN_VAIN: dict[str, Structure] = {one.name: one for one in ELSEWHERE}
+"""Name -> structure that no set is labelled with."""
+
+
+def structure(name: str) -> Structure:
+    """The structure of that name.
+
+    Raises:
+        InvalidInputError: there is none.
+    """
+    if name in STRUCTURES:
+        return STRUCTURES[name]
+    raise InvalidInputError(
+        f"Structure: expected one of {', '.join(sorted(STRUCTURES))}, found {name!r}. Add it to the table."
+    )
+
+
+def related(name: str) -> frozenset[str]:
+    """The structure itself, its parts, and the wholes it is part of."""
+    own = STRUCTURES[name].parts if name in STRUCTURES else ()
+    wholes = (one.name for one in STRUCTURES.values() if name in one.parts)
+    return frozenset({name, *own, *wholes})
