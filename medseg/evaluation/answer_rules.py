@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_MARKS = re.compile(r"</?p>|\[SEG\]")
+from medseg.grounding.seg_tokens import plain_answer
+
 _NOT_A_SIDE = r"right (?:away|now|here|there|answer)|all right|(?<!\w)right,|is left (?:of it|over)"
 _SIDES = {"left": r"\bleft(?:-sided)?\b", "right": r"\bright(?:-sided)?\b"}
 _BOTH = r"\bbilateral(?:ly)?\b|\bboth (?:sides|lungs|kidneys|eyes|breasts)\b|\b(?:either|each) side\b"
@@ -18,15 +19,14 @@ _DENIAL = re.compile(
 )
 
 
-def plain_answer(text: str) -> str:
+def words_of(text: str) -> str:
     """The answer in words, without its marks for phrases and masks.
 
     Example:
-        >>> plain_answer("Here are the <p>lungs</p> [SEG].")
+        >>> words_of("Here are the <p>lungs</p> [SEG].")
         'Here are the lungs.'
     """
-    bare = " ".join(_MARKS.sub(" ", text).split())
-    return re.sub(r"\s+([.,;:!?])", r"\1", bare)
+    return plain_answer(text)[0]
 
 
 def sides_said(text: str) -> frozenset[str]:
@@ -36,7 +36,7 @@ def sides_said(text: str) -> frozenset[str]:
         >>> sorted(sides_said("Effusion on both sides.")), sorted(sides_said("The right kidney, marked right here."))
         (['left', 'right'], ['right'])
     """
-    bare = re.sub(_NOT_A_SIDE, " ", plain_answer(text), flags=re.IGNORECASE)
+    bare = re.sub(_NOT_A_SIDE, " ", words_of(text), flags=re.IGNORECASE)
     if re.search(_BOTH, bare, re.IGNORECASE):
         return frozenset(_SIDES)
     return frozenset(side for side, pattern in _SIDES.items() if re.search(pattern, bare, re.IGNORECASE))
@@ -49,7 +49,7 @@ def denies(text: str) -> bool:
         >>> denies("I do not see the spleen."), denies("I marked the spleen.")
         (True, False)
     """
-    return _DENIAL.search(plain_answer(text).replace("\u2019", "'")) is not None
+    return _DENIAL.search(words_of(text).replace("\u2019", "'")) is not None
 
 
 def same_answer(one: str, other: str) -> bool:
@@ -63,4 +63,4 @@ def same_answer(one: str, other: str) -> bool:
 
 
 def _bare(text: str) -> list[str]:
-    return re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", plain_answer(text)).casefold())
+    return re.findall(r"[^\W_]+", unicodedata.normalize("NFKC", words_of(text)).casefold())

@@ -60,7 +60,7 @@ def _detections(score: TurnScore) -> Rows:
 
 def _precision(table: Float[ndarray, "row 3"]) -> float:
     found = table[~np.isnan(table[:, 0])]
-    return average_precision(list(found[:, 1] > 0), list(found[:, 0]), int(table[:, 2].sum()))
+    return average_precision((found[:, 1] > 0).tolist(), found[:, 0].tolist(), int(table[:, 2].sum()))
 
 
 def _claims(score: TurnScore) -> Rows:
@@ -69,11 +69,11 @@ def _claims(score: TurnScore) -> Rows:
 
 
 def _calibration(table: Float[ndarray, "row 3"]) -> float:
-    return calibration_error(list(table[:, 0]), list(table[:, 1] >= _RIGHT_IOU))
+    return calibration_error(table[:, 0].tolist(), (table[:, 1] >= _RIGHT_IOU).tolist())
 
 
 def _risk(table: Float[ndarray, "row 3"]) -> float:
-    return risk_area(list(table[:, 0]), list(1 - table[:, 1]))
+    return risk_area(table[:, 0].tolist(), (1 - table[:, 1]).tolist())
 
 
 def _volumes(score: TurnScore) -> Rows:
@@ -81,7 +81,7 @@ def _volumes(score: TurnScore) -> Rows:
 
 
 def _agreement(table: Float[ndarray, "row 3"]) -> VolumeAgreement:
-    return volume_agreement(list(table[:, 0]), list(table[:, 1]))
+    return volume_agreement(table[:, 0].tolist(), table[:, 1].tolist())
 
 
 def _bias(table: Float[ndarray, "row 3"]) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from medseg.evaluation.answer_rules import denies, plain_answer, same_answer, sides_said
+from medseg.evaluation.answer_rules import denies, same_answer, sides_said, words_of
 from medseg.evaluation.matching import detection_hits, greedy_pairs
 from medseg.evaluation.overlap import Overlap, overlap, united
 from medseg.evaluation.phrases import name_similarity, names_found, same_structure
@@ -120,8 +120,8 @@ def score_turn(question: Question, mode: Mode, said: SaidAnswer, expected: Expec
         wording=question.wording,
         mode=mode,
         question=question.text,
-        expected=plain_answer(expected.text),
-        said=plain_answer(said.text),
+        expected=words_of(expected.text),
+        said=words_of(said.text),
         seconds=said.seconds,
         in_mm=grid.in_mm,
         targets=_target_scores(pairs, said.shown, expected, grid),

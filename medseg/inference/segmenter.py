@@ -1,4 +1,7 @@
-"""`Segmenter`: what answers a question about one volume. Models implement it; `segment` and `segment_batch` call it."""
+"""`Segmenter`: what answers a question about one volume. Models implement it; `segment` and `segment_batch` call it.
+
+`ForcedSegmenter` is one that also marks what an answer says that is given in words; evaluation asks for it.
+"""
 
 from __future__ import annotations
 
@@ -84,5 +87,22 @@ class Segmenter(Protocol):
 
         Raises:
             InvalidInputError: the question is empty, or the volume is of a kind it cannot read.
+        """
+        ...
+
+
+@runtime_checkable
+class ForcedSegmenter(Segmenter, Protocol):
+    """A segmenter whose masks can be judged apart from its words: it marks what a given answer says."""
+
+    def ground_answer(
+        self, volume: Volume, question: str, history: Sequence[Turn], said: str, window: IntensityWindow | None = None
+    ) -> Answer:
+        """One target per [SEG] of `said`, the answer to `question` with its `<p>..</p> [SEG]` marks, in its order.
+
+        Masks are as decoded, before any gate.
+
+        Raises:
+            InvalidInputError: the volume is of a kind it cannot read.
         """
         ...
