@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jaxtyping import Float, Int
 from safetensors import SafetensorError
@@ -39,6 +39,9 @@ class MedSegConfig:
 
     seg_state: SegState = "predicting"
     """Which state stands for a [SEG]; training and inference must agree."""
+    earlier: Literal["drawn", "cut"] = "drawn"
+    """What becomes of an earlier mask that an answer refers to. drawn: it enters the decoder as a dense prompt, which
+    draws the new one; cut: the part that the state means is cut from it by geometry, exactly (`mask_parts`)."""
     decoder: EmbeddedDecoderConfig = EmbeddedDecoderConfig()
     """Shape of the 2D decoder."""
     structures: tuple[str, ...] = ()

@@ -65,7 +65,7 @@ class PictureDecoder:
     @torch.no_grad()
     def decode(
         self,
-        prompts: Float[Tensor, "token width"],
+        prompts: Float[Tensor, "token channel"],
         fine: Bool[ndarray, " token"],
         previous: Float[Tensor, "token height width"] | None = None,
     ) -> PictureMasks:
@@ -111,7 +111,7 @@ class PictureDecoder:
         return _View(encoded=encoded, corners=corners, size=size, inside=inside)
 
     def _decode_view(
-        self, view: _View, prompts: Float[Tensor, "token width"], previous: Float[Tensor, "token height width"] | None
+        self, view: _View, prompts: Float[Tensor, "token channel"], previous: Float[Tensor, "token height width"] | None
     ) -> PictureMasks:
         side = self._decoder.fit.side
         count, windows = len(prompts), len(view.corners)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
@@ -129,17 +128,20 @@ class MedSegRSegmenter:
         fine = (says.fine > 0).cpu().numpy()
         earlier = _last_marked(history)
         refers = (says.of_previous > 0).cpu().numpy()
-        parts = [PARTS[int(number)] for number in says.part.argmax(1)]
-        warnings = (_NOTHING_MARKED,) if refers.any() and earlier is None else ()
+        warnings = (_NOTHING_MARKED,) if refers.any() and not _anything_marked(history) else ()
+        drawn = self.model.config.earlier == "drawn"
         grounder = VolumeGrounder(
             model=self.model, volume=seen.volume, plan=seen.plan, window=seen.window,
-            picture_decoder=self._picture_decoder,
+            picture_decoder=self._picture_decoder, earlier=earlier if drawn else None, of_earlier=refers,
         )  # fmt: skip
         found = grounder.ground(tokens, fine)
-        masks = [
-            _cut(earlier if refer and earlier is not None else mask, part, seen.plan)
-            for mask, part, refer in zip(found.masks, parts, refers, strict=True)
-        ]
+        masks = list(found.masks)
+        if not drawn:
+            parts: list[Part] = [PARTS[int(number)] for number in says.part.argmax(1)]
+            masks = [
+                _cut(earlier if refer and earlier is not None else mask, part, seen.plan)
+                for mask, part, refer in zip(masks, parts, refers, strict=True)
+            ]
         present = torch.minimum(says.present.cpu(), found.object_logits.cpu()).sigmoid().numpy()
         targets = tuple(
             AnsweredTarget(
@@ -227,12 +229,16 @@ def _conversation(picture: UInt8[ndarray, "height width 3"], question: str, hist
 
 
 def _last_marked(history: Sequence[Turn]) -> Bool[ndarray, "i j k"] | None:
-    """What the latest answer with a mask marked, all of it."""
+    """The one mask of the latest answer that marked anything; None where it marked several: those are drawn anew."""
     for turn in reversed(history):
         masks = [mask for mask in turn.masks if mask.any()]
         if masks:
-            return np.logical_or.reduce(masks)
+            return masks[0] if len(masks) == 1 else None
     return None
+
+
+def _anything_marked(history: Sequence[Turn]) -> bool:
+    return any(mask.any() for turn in history for mask in turn.masks)
 
 
 def _cut(mask: Bool[ndarray, "i j k"], part: Part, plan: SlicePlan) -> Bool[ndarray, "i j k"]:

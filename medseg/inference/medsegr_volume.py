@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from numpy import ndarray
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -22,9 +22,12 @@ from medseg.grounding.seg_tokens import SegTokens
 from medseg.grounding.volume_windows import decode_volume
 from medseg.inference.shown_slice import shown_square
 from medseg.model import MedSegModel
-from medseg.study.slice_plan import SlicePlan
+from medseg.study.slice_plan import SlicePlan, stretch
 from medseg.study.volume import Volume
 from medseg.study.windows import IntensityWindow
+
+_EARLIER_LOGIT = 6.0
+"""Size of the logits as which an earlier mask enters the decoder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,6 +53,10 @@ class VolumeGrounder:
     window: IntensityWindow
     picture_decoder: Callable[[UInt8[ndarray, "height width 3"]], PictureDecoder]
     """Makes or finds the decoder of a picture."""
+    earlier: Bool[ndarray, "i j k"] | None = None
+    """A mask that enters the 2D decoder as a dense prompt of the tokens below."""
+    of_earlier: Bool[ndarray, " token"] | None = None
+    """Tokens that are drawn from it."""
 
     @torch.no_grad()
     def ground(
@@ -60,6 +67,8 @@ class VolumeGrounder:
         """Masks of the tokens; `fine` says which pictures are decoded in windows."""
         hidden = tokens.hidden.float()
         in_volume = np.array([self._taught_in_3d(phrase) for phrase in tokens.phrases], bool)
+        if self.earlier is not None and self.of_earlier is not None:
+            in_volume &= ~self.of_earlier
         masks: list[Bool[ndarray, "i j k"]] = [np.zeros(0, bool)] * len(hidden)
         overlap, present = torch.zeros(len(hidden)), torch.zeros(len(hidden))
         how = []
@@ -70,7 +79,7 @@ class VolumeGrounder:
             if not len(rows):
                 continue
             how.append(words)
-            found, overlap_rows, present_rows = decode(hidden[rows], fine[rows])
+            found, overlap_rows, present_rows = decode(hidden[rows], fine[rows], rows)
             overlap[rows], present[rows] = overlap_rows.cpu(), present_rows.cpu()
             for row, mask in zip(rows, found, strict=True):
                 masks[row] = mask
@@ -92,7 +101,7 @@ class VolumeGrounder:
         )
 
     def _in_volume(
-        self, hidden: Tensor, fine: Bool[ndarray, " token"]
+        self, hidden: Tensor, fine: Bool[ndarray, " token"], rows: Int[ndarray, " token"]
     ) -> tuple[list[Bool[ndarray, "i j k"]], Tensor, Tensor]:
         decoder = self.model.volume_decoder
         if decoder is None:
@@ -102,13 +111,14 @@ class VolumeGrounder:
         return [one.numpy() for one in (found.logits > 0).cpu()], found.overlap, present
 
     def _in_slices(
-        self, hidden: Tensor, fine: Bool[ndarray, " token"]
+        self, hidden: Tensor, fine: Bool[ndarray, " token"], rows: Int[ndarray, " token"]
     ) -> tuple[list[Bool[ndarray, "i j k"]], Tensor, Tensor]:
         slices, overlaps, presents = [], [], []
         for number in range(self.plan.shape[0]):
             picture = shown_square(self.volume, self.plan, number, self.window)
             decoder = self.picture_decoder(picture)
-            found = decoder.decode(self.model.projection(hidden), fine)
+            previous = self._previous(number, picture.shape[:2], rows)
+            found = decoder.decode(self.model.projection(hidden), fine, previous)
             slices.append(self._as_slice(found.logits) & (self._flat | (found.object_logits > 0)[:, None, None]).cpu())
             overlaps.append(found.overlap.cpu())
             presents.append(found.object_logits.cpu())
@@ -116,6 +126,20 @@ class VolumeGrounder:
         areas = torch.from_numpy(stacked.sum((2, 3)).T + 1e-6).float()
         overlap = (torch.stack(overlaps) * areas).sum(0) / areas.sum(0)
         return [self.plan.volume_of(one) for one in stacked], overlap, torch.stack(presents).amax(0)
+
+    def _previous(
+        self, number: int, size: tuple[int, ...], rows: Int[ndarray, " token"]
+    ) -> Float[Tensor, "token height width"] | None:
+        """The earlier mask in one slice as logits, for the tokens drawn from it; NaN for the others."""
+        if self.earlier is None or self.of_earlier is None or not self.of_earlier[rows].any():
+            return None
+        mask = self.plan.pictures(self.earlier)[number].astype(np.uint8)
+        if mask.shape != tuple(size):
+            mask = stretch(mask, (size[0], size[1]), "nearest")
+        logits = (torch.from_numpy(np.ascontiguousarray(mask)).float() * 2 - 1) * _EARLIER_LOGIT
+        previous = torch.full((len(rows), *mask.shape), torch.nan)
+        previous[np.flatnonzero(self.of_earlier[rows])] = logits
+        return previous.to(self.model.heads.weight.device)
 
     def _as_slice(self, logits: Float[Tensor, "token height width"]) -> Bool[Tensor, "token rows columns"]:
         size = self.plan.shape[1:]

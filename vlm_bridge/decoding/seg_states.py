@@ -117,7 +117,7 @@ def read_seg_states(
     return found
 
 
-def append_answers(prompts: PromptBatch, answers: Sequence[Int[Tensor, " token"]], pad: int) -> PromptBatch:
+def append_answers(prompts: PromptBatch, answers: Sequence[Int[Tensor, " _"]], pad: int) -> PromptBatch:
     """Prompts with the ids of their answers behind them, padded on the left.
 
     Example:

@@ -16,13 +16,13 @@ from data.recipes.medseg_tiny.variation import Rng, varied
 
 PARTS = ("again", "upper half", "lower half", "image-left half", "image-right half")
 """What may be asked of an earlier mask."""
-NAMES: tuple[str, ...] = tuple(
-    dict.fromkeys([*(name for one in SETS for name in one.structures.values()), "lungs", "left lung", "right lung"])
-)
+DERIVED = ("lungs", "left lung", "right lung", "white blood cell")
+"""Structures made of others, or parts of them."""
+NAMES: tuple[str, ...] = tuple(dict.fromkeys([*(name for one in SETS for name in one.structures.values()), *DERIVED]))
 """Every structure that grounding knows; `PARTS` follow them in the table of prompts."""
 _TOKENS_MAX = 3
 _ABSENT_SHARE = 0.3
-_PART_SHARE = 0.12
+_PART_SHARE = 0.04
 _SEEN_PIXELS = 12
 """A structure with fewer pixels left in the square is not asked for."""
 LOGIT = 6.0

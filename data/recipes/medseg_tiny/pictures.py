@@ -112,6 +112,8 @@ def _read(shared: Path, one: PictureSet, entry: dict[str, Any], native: bool) ->
     for name, mask in _masks(folder, one, entry, image.shape[:2]):
         masks[name] = masks[name] | mask
     masks |= sides_of_lungs(masks)
+    if "cytoplasm" in masks:
+        masks["white blood cell"] = masks["cytoplasm"] | masks["nucleus"]
     if not native:
         longest = FINE_SIDE if one.fine else _COARSE_SIDE
         image, masks = scaled(image, masks, longest / max(image.shape[:2]))

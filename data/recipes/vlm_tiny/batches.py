@@ -62,6 +62,7 @@ class Writer:
             self._turn, *self._plain("user\n"), start, *[context] * TOKENS_PER_TILE, stop, *self._newline
         ]  # fmt: skip
         self._opened = [self._end, *self._newline, self._turn, *self._plain("assistant\n")]
+        self.next_question = [*self._newline, self._turn, *self._plain("user\n")]
 
     def _plain(self, text: str) -> list[int]:
         return self._tokenizer(text, add_special_tokens=False)["input_ids"]
