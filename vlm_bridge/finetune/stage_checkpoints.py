@@ -36,7 +36,7 @@ class StageCheckpoints:
     first_step: int
     """Optimiser steps of the stages before."""
     learned: tuple[str, ...]
-    """Names of the parameters that learned so far."""
+    """Names of the parameters (and of buffers, where layers keep running means) that learned so far."""
     keep: int
     """Newest checkpoints that stay."""
     finished: list[dict[str, Any]] = field(default_factory=list)
@@ -100,18 +100,18 @@ class StageCheckpoints:
 
 
 def parameters_named(model: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
-    """Some parameters, under the names they have in a checkpoint."""
+    """Some parameters and buffers, under the names they have in a checkpoint."""
     wanted = set(names)
-    return {f"{_MODEL}{name}": value for name, value in model.named_parameters() if name in wanted}
+    return {f"{_MODEL}{name}": value for name, value in _named_tensors(model).items() if name in wanted}
 
 
 def load_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Bring the parameters that a checkpoint holds to the values they have there.
+    """Bring the parameters and buffers that a checkpoint holds to the values they have there.
 
     Raises:
-        RunFolderError: the model has no such parameter, or one of another shape.
+        RunFolderError: the model has no such tensor, or one of another shape.
     """
-    parameters = dict(model.named_parameters())
+    parameters = _named_tensors(model)
     with torch.no_grad():
         for full_name, value in tensors.items():
             if full_name.startswith(_MODEL):
@@ -123,6 +123,10 @@ def load_parameters(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
                         "Resume with the model the run was started with."
                     )
                 parameters[name].copy_(value)
+
+
+def _named_tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
 def _plain(position: TrainerState) -> dict[str, Any]:
