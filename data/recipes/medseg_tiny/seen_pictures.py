@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.recipes.medseg_tiny.phantoms import PHANTOMS, chest_phantom
 from data.recipes.medseg_tiny.pictures import read_pictures
 from data.recipes.medseg_tiny.variation import relit
 from data.recipes.medseg_tiny.volumes import STRUCTURES, read_labelled
@@ -72,7 +73,8 @@ def read_seen(shared: Path, model: Any, cache: Path, *, held_out: bool = False) 
 
 
 def _pictures(shared: Path, held_out: bool) -> Iterator[tuple[np.ndarray, PictureFacts, str, bool, bool]]:
-    for picture in read_pictures(shared, held_out=held_out):
+    phantoms = () if held_out else (chest_phantom(seed) for seed in range(PHANTOMS))
+    for picture in (*read_pictures(shared, held_out=held_out), *phantoms):
         one = picture.of
         small = _small(picture.masks)
         facts = PictureFacts(modality=one.modality, body_part=one.body_part, masks=small, complete=one.complete)

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from data.recipes.medseg_tiny.batches import GroundingBatches
 from data.recipes.medseg_tiny.grounding import Grounding, GroundingConfig, train_grounding
+from data.recipes.medseg_tiny.phantoms import PHANTOMS, chest_phantom
 from data.recipes.medseg_tiny.pictures import read_pictures
 
 
@@ -30,7 +31,7 @@ def main() -> None:
     asked.work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(asked.seed)
     torch.set_num_threads(asked.threads)
-    pictures = list(read_pictures(asked.shared, held_out=False))
+    pictures = [*read_pictures(asked.shared, held_out=False), *(chest_phantom(seed) for seed in range(PHANTOMS))]
     sides = torch.zeros(1).share_memory_()
     dataset = GroundingBatches(pictures, asked.pictures, asked.seed, sides)
     batches = iter(DataLoader(dataset, batch_size=None, num_workers=asked.workers, prefetch_factor=4))
