@@ -1,1 +1,1 @@
-"""How the embedded medical model is made: its pictures, its grounding, its language, and the specialists it is held against."""
+"""How the embedded medical model is made: pictures, grounding, language, and the specialists it is held against."""

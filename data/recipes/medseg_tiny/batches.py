@@ -1,4 +1,4 @@
-"""Batches of squares with the structures to be found in each: present, known to be absent, and parts of earlier masks."""
+"""Batches of squares with the structures to be found in each: present, absent, and parts of earlier masks."""
 
 from __future__ import annotations
 

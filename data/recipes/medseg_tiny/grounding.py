@@ -71,7 +71,8 @@ def grounding_losses(decoded: DecodedMasks, batch: GroundingBatch) -> dict[str, 
         marked = logits > 0
         union = (marked | batch.masks).flatten(1).sum(1)
         overlap = (marked & batch.masks).flatten(1).sum(1) / union.clamp(min=1)
-    assert decoded.object_logits is not None
+    if decoded.object_logits is None:
+        raise TypeError("Decoder: expected a head that says whether the target is there, found none.")
     return {
         "bce": binary_cross_entropy_with_logits(logits, truth),
         "dice": dice[there].mean() if there.any() else dice.sum() * 0,

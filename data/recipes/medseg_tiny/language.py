@@ -167,7 +167,8 @@ def losses(speaking: Speaking, batch: LessonBatch, seg: int, tables: tuple[Tenso
     flat, deep, present, fine, of_previous, part = batch.meant.unbind(1)
     says = speaking.heads.say(said)
     found = {"words": words, "part": cross_entropy(says.part, part)}
-    for name, logits, truth in (("present", says.present, present), ("fine", says.fine, fine), ("it", says.of_previous, of_previous)):  # fmt: skip
+    truths = {"present": (says.present, present), "fine": (says.fine, fine), "it": (says.of_previous, of_previous)}
+    for name, (logits, truth) in truths.items():
         found[name] = binary_cross_entropy_with_logits(logits, truth.float())
     for name, project, rows, table in (
         ("prompt", speaking.projection, flat, tables[0]), ("volume", speaking.volume_projection, deep, tables[1]),
@@ -214,15 +215,23 @@ def main() -> None:
     batches = iter(
         DataLoader(Lessons(pictures, writer, seg, asked.rows, seed), batch_size=None, num_workers=asked.workers)
     )
+    print(f"{len(pictures)} pictures", flush=True)
+    learn(speaking, batches, (seg, tables), kept, asked.minutes, asked.learning_rate)
+
+
+def learn(
+    speaking: Speaking, batches: Iterator[LessonBatch], means: tuple[int, tuple[Tensor, Tensor]], kept: Path,
+    minutes: float, learning_rate: float,
+) -> None:  # fmt: skip
+    """Learn for some minutes; `means` holds the id of [SEG] and the two tables of prompts."""
     learned = [value for value in speaking.parameters() if value.requires_grad]
-    optimizer = torch.optim.AdamW(learned, lr=asked.learning_rate, betas=(0.9, 0.98), weight_decay=0.02)
-    print(f"{len(pictures)} pictures, {sum(value.numel() for value in learned) / 1e6:.2f} M parameters", flush=True)
+    optimizer = torch.optim.AdamW(learned, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.02)
     started, step, sums = time.monotonic(), 0, dict.fromkeys(WEIGHTS, 0.0)
     speaking.train()
-    while (progress := (time.monotonic() - started) / 60 / asked.minutes) < 1:
+    while (progress := (time.monotonic() - started) / 60 / minutes) < 1:
         for group in optimizer.param_groups:
-            group["lr"] = asked.learning_rate * min(1.0, (step + 1) / 100) * min(1.0, (1 - progress) / 0.5)
-        found = losses(speaking, next(batches), seg, tables)
+            group["lr"] = learning_rate * min(1.0, (step + 1) / 100) * min(1.0, (1 - progress) / 0.5)
+        found = losses(speaking, next(batches), *means)
         optimizer.zero_grad()
         torch.stack([WEIGHTS[name] * value for name, value in found.items()]).sum().backward()
         nn.utils.clip_grad_norm_(learned, 1.0)
@@ -231,8 +240,8 @@ def main() -> None:
         for name, value in found.items():
             sums[name] += float(value.detach())
         if step % 50 == 0:
-            means = " ".join(f"{name} {value / 50:.4f}" for name, value in sums.items())
-            print(f"step {step} {progress * asked.minutes:.1f} min {means}", flush=True)
+            said = " ".join(f"{name} {value / 50:.4f}" for name, value in sums.items())
+            print(f"step {step} {progress * minutes:.1f} min {said}", flush=True)
             sums = dict.fromkeys(WEIGHTS, 0.0)
         if step % 200 == 0:
             _save(speaking, kept)

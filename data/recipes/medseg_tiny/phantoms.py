@@ -90,7 +90,10 @@ def _airways(side: int, middle: float, rng: Rng) -> np.ndarray:
     fork = np.array([middle + rng.normal(0, 0.006), rng.uniform(0.36, 0.40)])
     top = np.array([middle + rng.normal(0, 0.01), 0.06])
     wide = max(2, round(side * rng.uniform(0.030, 0.038)))
-    ends = [fork + (-rng.uniform(0.07, 0.09), rng.uniform(0.07, 0.1)), fork + (rng.uniform(0.08, 0.11), rng.uniform(0.07, 0.1))]  # fmt: skip
+    ends = [
+        fork + np.array([-rng.uniform(0.07, 0.09), rng.uniform(0.07, 0.1)]),
+        fork + np.array([rng.uniform(0.08, 0.11), rng.uniform(0.07, 0.1)]),
+    ]
     for one, other, thick in ((top, fork, wide), (fork, ends[0], wide * 2 // 3), (fork, ends[1], wide * 2 // 3)):
         cv2.line(canvas, _pixel(one, side), _pixel(other, side), 1, max(2, thick))
     return canvas > 0

@@ -96,7 +96,7 @@ class LabelledPicture:
 def read_pictures(
     shared: Path, *, held_out: bool, native: bool = False, sets: tuple[PictureSet, ...] = SETS
 ) -> Iterator[LabelledPicture]:
-    """Pictures of the patients to learn from, or of those kept for tests; small enough to be cropped from, or native."""
+    """Pictures of the patients to learn from, or of those kept for tests; scaled for cropping, or native."""
     for one in sets:
         entries = json.loads((shared / one.folder / "meta.json").read_text(encoding="utf-8"))["items"]
         kept = held_out_patients(one.folder, {entry["patient"] for entry in entries})
@@ -133,7 +133,7 @@ def scaled(image: np.ndarray, masks: dict[str, np.ndarray], scale: float) -> tup
 
 
 def sides_of_lungs(masks: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Left and right lung of a radiograph that has both in one mask, or the lungs of one that has each; patient's sides.
+    """The patient's left and right lung where a radiograph has both in one mask, or the lungs where it has each.
 
     The patient's right lung is on the left of a frontal radiograph. Where the lungs touch, nothing is added.
     """

@@ -49,7 +49,7 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def score(predict: Predict, pictures: list[LabelledPicture]) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Set -> structure -> patient -> Dice of present structures; `absent` holds the chance of those that are not there."""
+    """Set -> structure -> patient -> Dice where it is present; beside it the chance that it is there."""
     scores: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for picture in pictures:
         names = list(picture.masks)

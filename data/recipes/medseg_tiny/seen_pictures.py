@@ -1,4 +1,4 @@
-"""Pictures as the language model sees them: features of the vision tower, computed once for a few variations of each."""
+"""Pictures as the language model sees them: features of the vision tower, computed once for a few variations."""
 
 from __future__ import annotations
 

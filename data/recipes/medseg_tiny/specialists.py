@@ -58,7 +58,9 @@ def network(structures: int) -> nn.Module:
     )  # fmt: skip
 
 
-def draw(pictures: Sequence[LabelledPicture], names: list[str], count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:  # fmt: skip
+def draw(
+    pictures: Sequence[LabelledPicture], names: list[str], count: int, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """A batch of squares and their masks."""
     squares, masks = [], []
     for _ in range(count):
@@ -107,7 +109,9 @@ def mean_dice(predict: Predict, pictures: list[LabelledPicture], names: list[str
     return float(np.mean(means))
 
 
-def train_specialist(one: PictureSet, shared: Path, work: Path, config: SpecialistConfig, seed: int) -> dict[str, object]:  # fmt: skip
+def train_specialist(
+    one: PictureSet, shared: Path, work: Path, config: SpecialistConfig, seed: int
+) -> dict[str, object]:
     """The scores of one set's specialist, and how it learned."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -120,7 +124,8 @@ def train_specialist(one: PictureSet, shared: Path, work: Path, config: Speciali
     averaged = copy.deepcopy(model).requires_grad_(False)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=0.02)
     best, best_step, kept, started, step = -1.0, 0, copy.deepcopy(averaged.state_dict()), time.monotonic(), 0
-    while (time.monotonic() - started) / 60 < config.minutes_max and step - best_step < config.patience * config.check_every:  # fmt: skip
+    patience = config.patience * config.check_every
+    while (time.monotonic() - started) / 60 < config.minutes_max and step - best_step < patience:
         squares, masks = draw(learned, names, config.batch, rng)
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * min(1.0, (step + 1) / 50)
@@ -137,10 +142,13 @@ def train_specialist(one: PictureSet, shared: Path, work: Path, config: Speciali
     save_file({name: value.contiguous() for name, value in kept.items()}, work / f"{one.folder}.safetensors")
     tests = list(read_pictures(shared, held_out=True, native=True, sets=(one,)))
     found = score(prediction(averaged, names), tests)[one.folder]
+    by_patient = {
+        name: {patient: float(np.mean(values)) for patient, values in found[name].items()}
+        for name in names if name in found
+    }  # fmt: skip
     return {
-        "dice": {name: {patient: float(np.mean(values)) for patient, values in found[name].items()} for name in names if name in found},
-        "checked": best, "best_step": best_step, "steps": step, "minutes": (time.monotonic() - started) / 60,
-        "capped": step - best_step < config.patience * config.check_every,
+        "dice": by_patient, "checked": best, "best_step": best_step, "steps": step,
+        "minutes": (time.monotonic() - started) / 60, "capped": step - best_step < patience,
     }  # fmt: skip
 
 
@@ -172,15 +180,10 @@ def main() -> None:
         config = SpecialistConfig(minutes_max=asked.minutes)
         done[one.folder] = train_specialist(one, asked.shared, asked.work, config, asked.seed)
         results.write_text(json.dumps(done, indent=1))
-        dices = {
-            name: round(float(np.mean(list(values.values()))), 4) for name, values in done[one.folder]["dice"].items()
-        }
-        print(
-            one.folder,
-            dices,
-            {key: done[one.folder][key] for key in ("best_step", "steps", "minutes", "capped")},
-            flush=True,
-        )
+        means = {name: float(np.mean(list(values.values()))) for name, values in done[one.folder]["dice"].items()}
+        said = ", ".join(f"{name} {value:.4f}" for name, value in means.items())
+        facts = {key: done[one.folder][key] for key in ("best_step", "steps", "minutes", "capped")}
+        print(one.folder, said, facts, flush=True)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def lessons(
                     meanings=meanings_of(talk, number),
                     kind=exchange.kind,
                     answer=exchange.answer,
-                )  # fmt: skip
+                )
             )
     return found
 

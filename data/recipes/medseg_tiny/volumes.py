@@ -72,7 +72,7 @@ def read_labelled(shared: Path, *, held_out: bool) -> list[LabelledVolume]:
                 labels=(parts[0] + 2 * parts[1].int()).to(torch.uint8),
                 path=folder / entry["image"],
                 label_path=folder / entry["label"],
-            )  # fmt: skip
+            )
         )
     return found
 
@@ -129,7 +129,8 @@ def volume_losses(grounding: VolumeGrounding, values: Tensor, labels: Tensor, ab
     with torch.no_grad():
         marked = found.logits > 0
         overlap = (marked & truth).flatten(1).sum(1) / (marked | truth).flatten(1).sum(1).clamp(min=1)
-    assert found.object_logits is not None
+    if found.object_logits is None:
+        raise TypeError("Decoder: expected a head that says whether the target is there, found none.")
     return {
         "bce": binary_cross_entropy_with_logits(found.logits, target),
         "dice": dice[there].mean(),

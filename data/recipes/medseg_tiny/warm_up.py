@@ -1,4 +1,4 @@
-"""`python -m data.recipes.medseg_tiny.warm_up WORK --shared FOLDER [--minutes N]`: the grounding learns, with a table."""
+"""`python -m data.recipes.medseg_tiny.warm_up WORK --shared FOLDER [--minutes N]`: grounding learns from a table."""
 
 from __future__ import annotations
 
