@@ -13,13 +13,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import format_tb
 from typing import Any
 
 import gradio as gr
 from gradio.themes import Default
 
 from apps.clinic import actions, answer_text
-from apps.clinic.dialogue import ALL, AUTOMATIC, Dialogue
+from apps.clinic.dialogue import ALL, Dialogue
 from apps.clinic.examples import EXAMPLES, open_example
 from apps.clinic.open_study import UPLOAD_LIMITS, choose_series, forget_uploads, open_upload, series_choices
 from apps.clinic.sessions import Sessions
@@ -33,7 +34,8 @@ TITLE = "Ask a study"
 BANNER = "Research use only; not a medical device."
 QUEUE_MAX = 24
 """Most requests that wait at one time; later ones are turned away with a notice."""
-_LEAD = "Ask about a medical image in plain words: what is meant is marked, what is not there is refused."
+_LEAD = "Ask about a medical image in plain words. What is there is marked; what is not there is told."
+_TAKES = '<p class="hint">PNG, JPEG, TIFF, NIfTI, the files of a DICOM series, or a zip of a DICOM study.</p>'
 _STYLE = Path(__file__).with_name("page.css")
 _ALOUD = 'element.setAttribute("aria-live", "polite");'
 """A screen reader says what changes in the element."""
@@ -131,12 +133,11 @@ def _opening() -> dict[str, Any]:
     with gr.Accordion("Open a study", open=True, elem_id="opening") as opening:
         with gr.Row(elem_id="opening-row"):
             upload = gr.File(
-                label="Drop here or click: PNG, JPEG or TIFF, NIfTI, DICOM files, or a zip of a DICOM study",
-                file_count="multiple", height=130, elem_id="upload", scale=3, min_width=300,
-            )  # fmt: skip
+                label="Your study", file_count="multiple", height=150, elem_id="upload", scale=3, min_width=300
+            )
             with gr.Column(scale=2, min_width=260, elem_id="examples"):
-                gr.HTML('<p class="hint">No study at hand? Try an example:</p>', padding=False)
-                examples = tuple(gr.Button(f"Example: {name}", size="sm") for name in EXAMPLES)
+                gr.HTML(f"{_TAKES}<p>No study at hand?</p>", padding=False)
+                examples = tuple(gr.Button(f"Example: {name}") for name in EXAMPLES)
         series = gr.Dropdown(
             [], label="Series of this study; a new dialogue begins with each", visible=False, elem_id="series"
         )
@@ -263,9 +264,7 @@ def _connect_views(c: _Controls, sessions: Sessions) -> None:
         doing(lambda now, value: actions.walk(now, int(value) - 1), moved=False), c.number, seen,
         show_progress="hidden", trigger_mode="always_last",
     )  # fmt: skip
-    for control, action in (
-        (c.plane, actions.with_plane), (c.window, actions.with_window), (c.look, actions.look_at),
-    ):  # fmt: skip
+    for control, action in ((c.plane, actions.with_plane), (c.window, actions.with_window), (c.look, actions.look_at)):
         control.input(doing(action, moved=True), control, [*seen, c.number], show_progress="hidden")
 
 
@@ -339,7 +338,7 @@ def _opened(c: _Controls, sessions: Sessions, key: str) -> dict[Any, Any]:
         c.work: gr.update(visible=there),
         c.details: gr.update(visible=there),
         c.plane: gr.update(choices=list(planes), value=dialogue.seen.plane if there else None, visible=len(planes) > 1),
-        c.window: gr.update(choices=list(windows), value=dialogue.seen.window if there else AUTOMATIC),
+        c.window: gr.update(choices=list(windows), value=dialogue.seen.window if there else None),
         c.samples: gr.Dataset(samples=[[question] for question in questions], visible=bool(questions)),
     }
 
@@ -387,9 +386,12 @@ def _guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(*values: Any) -> Any:
         try:
             return handler(*values)
-        except (MedSegError, VlmBridgeError, OSError) as error:
+        except (MedSegError, VlmBridgeError) as error:
             _log.warning("%s", error, exc_info=True)
             message = str(error)
+        except OSError as error:  # its own words name the file
+            message = f"Expected a file that can be read and written, found: {error.strerror}. Nothing was changed."
+            _log.warning("%s\n%s", message, "".join(format_tb(error.__traceback__)))
         except Exception:  # noqa: BLE001
             _log.exception("a control of the page failed")
             message = "Something went wrong that nobody foresaw. The log of the program says what; nothing was changed."
