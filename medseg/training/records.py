@@ -204,7 +204,7 @@ def load_mask(record: QARecord, target: str) -> Bool[ndarray, "height width"] | 
         raise RecordError(f"Record {record.id}: expected one of the targets {known}, found {target!r}. Correct it.")
     facts = record.targets[target].mask
     if facts.path:
-        values = _mask_values(record, facts)
+        values = mask_values(record, facts)
         return values > 0 if facts.value is None else values == facts.value
     if facts.size is None:
         raise RecordError(
@@ -213,7 +213,12 @@ def load_mask(record: QARecord, target: str) -> Bool[ndarray, "height width"] | 
     return decode_mask(facts.rle if isinstance(facts.rle, str) else list(facts.rle), facts.size)
 
 
-def _mask_values(record: QARecord, facts: MaskFacts) -> ndarray:
+def mask_values(record: QARecord, facts: MaskFacts) -> ndarray:
+    """The values of a mask's file as they are, before any is chosen.
+
+    Raises:
+        MedSegError: the file cannot be read.
+    """
     path = record.file(facts.path)
     if not record.image.is_volume:
         values = _read_image(path, cv2.IMREAD_UNCHANGED)

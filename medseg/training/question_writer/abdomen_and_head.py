@@ -10,7 +10,7 @@ _ANTERIOR, _POSTERIOR = "anterior hippocampus", "posterior hippocampus"
 
 ABDOMEN_AND_HEAD = (
     Structure(
-        name="liver", meaning="the large organ that makes bile", synonyms=("hepar", "liver parenchyma"),
+        name="liver", meaning="the large organ that makes bile", synonyms=("hepar", "liver parenchyma", "liver tissue"),
         adjectives=("hepatic",),
         anatomical=described(
             "Which organ makes bile?",

@@ -10,7 +10,8 @@ from medseg.training.question_writer.structures import ASKED_IN_VAIN, STRUCTURES
 from medseg.training.question_writer.wordings import Wording, worded
 
 ImplicitKind = Literal["implicit_anatomical", "implicit_pathological"]
-_DIRECTIONS = frozenset({"left", "right", "front", "back", "anterior", "posterior", "upper", "lower"})
+_GENERAL = frozenset({"left", "right", "front", "back", "anterior", "posterior", "upper", "lower", "gland", "bone"})
+"""Main words of names that name nothing by themselves, as in `thyroid gland`."""
 
 
 def _of(one: Structure, wordings: tuple[Wording, ...]) -> dict[ImplicitKind, tuple[Wording, ...]]:
@@ -54,7 +55,7 @@ def gives_away(text: str, one: Structure) -> str | None:
         if _holds(plain, named):
             return name
         head = head_word(name)
-        if head not in _DIRECTIONS and _holds(plain, head):
+        if head not in _GENERAL and _holds(plain, head):
             return head
     return next((word for word in one.adjectives if _holds(plain, word)), None)
 
