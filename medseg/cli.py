@@ -1,4 +1,4 @@
-"""The `medseg` command: segment | batch | series | doctor. Research use only; not a medical device."""
+"""The `medseg` command: demo, segment, batch, evaluate, train, validate, series, doctor. Research use only; no medical device."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from medseg.cli_evaluate import Evaluate, run_evaluate
+from medseg.cli_validate import Validate, run_validate
 from medseg.errors import MedSegError
 from vlm_bridge.command_line import exit_code_of, failed
 from vlm_bridge.errors import VlmBridgeError
@@ -24,10 +26,13 @@ _FAILURES_SHOWN = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """Ask about one study; masks, measurements and a record go into the output folder."""
+    """Ask about one study; masks, measurements and a record go into the output folder.
 
-    question: tyro.conf.Positional[str]
-    """What to look for, in quotes."""
+    Several questions are a dialogue: each answer has a folder of its own, and dialogue.html shows them all.
+    """
+
+    questions: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(metavar="QUESTION ...")]]
+    """What to look for, each in quotes."""
     study: Study
     """File, folder or zip archive."""
     output: Output
@@ -38,8 +43,12 @@ class Segment:
     """Key of the series, as `medseg series` prints it; needed where the study holds several."""
     window: Window = None
     """Intensities to look at: soft tissue, lung, bone, ...; by default the segmenter chooses."""
-    segmenter: str = "classical"
+    segmenter: str = "medsegr-tiny"
     """What answers; `medseg doctor` lists them."""
+    weights: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Model of yours, as `medseg train` writes it, for the segmenter `medsegr`."""
+    device: str = "cpu"
+    """Where it computes, as cpu or cuda:0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +76,7 @@ class Batch:
     """Ask each series of an input that holds several; otherwise such an input fails with a list of them."""
     window: Window = None
     """Intensities to look at, for cases whose job names none."""
-    segmenter: str = "classical"
+    segmenter: str = "medsegr-tiny"
     """What answers."""
 
 
@@ -84,7 +93,15 @@ class Doctor:
     """Say what was found on this machine, and what to do about what is missing."""
 
 
-Command = Segment | Batch | Series | Doctor
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """Ask the embedded model about an embedded radiograph of nobody; writes a page of the answers."""
+
+    output: Output = Path("out/demo/medseg")
+    """Folder for the results."""
+
+
+Command = Demo | Segment | Batch | Evaluate | Validate | Series | Doctor
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -120,24 +137,47 @@ def _run(command: Command) -> int:
 
 def _segment(command: Segment) -> int:
     from medseg.inference.catalogue import load_segmenter
-    from medseg.inference.segment import segment
+    from medseg.inference.segment import segment_dialogue
     from medseg.io.read_study import read_study
     from medseg.report.catalogue import check_formats, write_outputs
     from medseg.report.overlay import OverlayOptions
+    from medseg.report.report_page import dialogue_html
     from medseg.study.result import RESEARCH_USE
+    from vlm_bridge.atomic_write import write_text_whole
 
     check_formats(command.formats)
     study = read_study(command.study, series=command.series)
-    result = segment(load_segmenter(command.segmenter), study, command.question, window=command.window)
-    written = write_outputs(result, command.output, command.formats, view=OverlayOptions(window=command.window))
+    segmenter = load_segmenter(command.segmenter, weights=command.weights, device=command.device)
+    results = segment_dialogue(segmenter, study, command.questions, window=command.window)
+    view = OverlayOptions(window=command.window)
+    for number, result in enumerate(results, 1):
+        folder = command.output if len(results) == 1 else command.output / f"question_{number}"
+        written = write_outputs(result, folder, command.formats, view=view)
+        _print_answer(result, [*result.warnings, *written.notices])
+    if len(results) > 1:
+        write_text_whole(command.output / "dialogue.html", dialogue_html(results))
+    print(f"results in {command.output}. {RESEARCH_USE}")
+    return 0
+
+
+def _print_answer(result: Any, notes: list[Any]) -> None:
     print(result.text)
     for finding in result.findings:
         found = finding.quantities
         volume = f", {found.volume_ml:.3g} ml" if found is not None and found.volume_ml is not None else ""
         print(f"{finding.label}: {finding.status.replace('_', ' ')}{volume}")
-    for note in (*result.warnings, *written.notices):
+    for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    print(f"results in {command.output}. {RESEARCH_USE}")
+
+
+def _demo(command: Demo) -> int:
+    from medseg.demo import run_demo
+    from medseg.study.result import RESEARCH_USE
+
+    report = run_demo(command.output)
+    for result in report.results:
+        print(f"{result.question}\n  {result.text}")
+    print(f"open {report.page}. {RESEARCH_USE}")
     return 0
 
 
@@ -183,6 +223,17 @@ def _print_failures(report: Any, output: Path) -> None:
         print(f"{more}all failures in {output / 'failures'}, their inputs in {output / 'inputs.csv'}", file=sys.stderr)
 
 
+def _evaluate(command: Evaluate) -> int:
+    print(run_evaluate(command, progress=sys.stderr.isatty()))
+    return 0
+
+
+def _validate(command: Validate) -> int:
+    text, code = run_validate(command)
+    print(text)
+    return code
+
+
 def _series(command: Series) -> int:
     from medseg.io.read_study import list_series
 
@@ -200,7 +251,15 @@ def _doctor(command: Doctor) -> int:
     return 0 if all(finding.good for finding in findings) else 1
 
 
-_JOBS: dict[type, Callable[[Any], int]] = {Segment: _segment, Batch: _batch, Series: _series, Doctor: _doctor}
+_JOBS: dict[type, Callable[[Any], int]] = {
+    Demo: _demo,
+    Segment: _segment,
+    Batch: _batch,
+    Evaluate: _evaluate,
+    Validate: _validate,
+    Series: _series,
+    Doctor: _doctor,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -105,6 +105,29 @@ def segment(
     )
 
 
+def segment_dialogue(
+    segmenter: Segmenter,
+    study: Study | Volume,
+    questions: Sequence[str],
+    *,
+    series: str | None = None,
+    window: IntensityWindow | str | None = None,
+    config: SegmentConfig = SegmentConfig(),
+) -> tuple[SegmentationResult, ...]:
+    """The answers to `questions`, each asked with those before it as its history; see `segment`.
+
+    Raises:
+        InvalidInputError: there is no question; and what `segment` raises.
+    """
+    if not questions:
+        raise InvalidInputError("Dialogue: expected at least one question, found none. Ask for a structure.")
+    results: list[SegmentationResult] = []
+    for question in questions:
+        history = [turn_of(result) for result in results]
+        results.append(segment(segmenter, study, question, history, series=series, window=window, config=config))
+    return tuple(results)
+
+
 def turn_of(result: SegmentationResult) -> Turn:
     """A result as a turn of the dialogue, for the `history` of the next question."""
     masks = tuple(finding.mask for finding in result.findings)

@@ -5,6 +5,7 @@ It prints on one A4 page for ordinary results (up to six findings and three slic
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -55,6 +56,27 @@ def report_html(result: SegmentationResult, options: OverlayOptions = OverlayOpt
     Raises:
         InvalidInputError: the window does not fit, or the voxels have other channels than grey or RGB.
     """
+    return _page([*_turn(result, options, "finding"), *_end(result)], _about(result))
+
+
+def dialogue_html(
+    results: Sequence[SegmentationResult], options: OverlayOptions = OverlayOptions(slices=REPORT_SLICES)
+) -> str:
+    """The turns of one dialogue on one page, oldest first; provenance is that of the last one.
+
+    Raises:
+        InvalidInputError: there is no turn, or one cannot be drawn, see `report_html`.
+    """
+    if not results:
+        raise InvalidInputError("Report: expected at least one answer, found none. Ask first.")
+    parts: list[str] = []
+    for number, result in enumerate(results, 1):
+        parts += [f"<h2>Question {number}</h2>", *_turn(result, options, f"turn-{number}-finding")]
+    return _page([*parts, *_end(results[-1])], _about(results[-1]))
+
+
+def _turn(result: SegmentationResult, options: OverlayOptions, anchor: str) -> list[str]:
+    """What one question gave; `anchor` begins the names of its findings' cards."""
     volume = result.volume
     plan = plan_slices(volume, options.plane)
     window = choose_window(volume, result.question, options.window)
@@ -62,16 +84,11 @@ def report_html(result: SegmentationResult, options: OverlayOptions = OverlayOpt
     told = list(result_warnings(result))
     if choice.unseen:
         told.append(f"No slice shown here reaches finding {', '.join(str(number) for number in choice.unseen)}.")
-    about = " · ".join(words for words in (grid_text(volume), _body_part(result)) if words)
     dashed = "dashed: uncertain" if any(finding.status == "uncertain" for finding in result.findings) else ""
     legend = (window_text(window, volume.unit), counting_text(volume, plan), dashed)
     under = " · ".join(words for words in legend if words)
     alone = " one" if len(choice.slices) == 1 else ""
-    style = resources.files("medseg.report").joinpath("report.css").read_text(encoding="utf-8")
     body = [
-        f'<p class="banner">{escaped(RESEARCH_USE)}</p>',
-        '<div class="page">',
-        f'<header><h1>Segmentation report</h1><p class="about">{escaped(about)}</p></header>',
         '<section class="asked">',
         f'<p class="question" dir="auto">{escaped(result.question)}</p>',
         f'<p class="answer" dir="auto">{answer_html(result)}</p>',
@@ -85,8 +102,23 @@ def report_html(result: SegmentationResult, options: OverlayOptions = OverlayOpt
         "</div></section></div>",
         "<h2>Measured in the masks</h2>",
         f'<div class="wide">{table_html(result)}</div>',
-        "<h2>How it came about</h2>",
-        facts_html(provenance_rows(result)),
+    ]
+    return [
+        part.replace('id="finding-', f'id="{anchor}-').replace('href="#finding-', f'href="#{anchor}-') for part in body
+    ]
+
+
+def _end(result: SegmentationResult) -> list[str]:
+    return ["<h2>How it came about</h2>", facts_html(provenance_rows(result))]
+
+
+def _page(parts: Sequence[str], about: str) -> str:
+    style = resources.files("medseg.report").joinpath("report.css").read_text(encoding="utf-8")
+    body = [
+        f'<p class="banner">{escaped(RESEARCH_USE)}</p>',
+        '<div class="page">',
+        f'<header><h1>Segmentation report</h1><p class="about">{escaped(about)}</p></header>',
+        *parts,
         f"<footer>{escaped(RESEARCH_USE)} Quantities are computed from the masks, diameters within one slice.</footer>",
         "</div>",
     ]
@@ -111,6 +143,10 @@ def report_html(result: SegmentationResult, options: OverlayOptions = OverlayOpt
             "",
         ]
     )
+
+
+def _about(result: SegmentationResult) -> str:
+    return " · ".join(words for words in (grid_text(result.volume), _body_part(result)) if words)
 
 
 def _panels(result: SegmentationResult, plan: SlicePlan, window: IntensityWindow, choice: SliceChoice) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,10 @@ def two_series(tmp_path: Path) -> Path:
     return write_slices(folder, noise(seed=1), straight_positions(5), series="other")
 
 
+RULES = ("--segmenter", "classical")
+"""Tests here are about the command, not about a trained model."""
+
+
 def _failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """The message of a command that must fail with exit code 1."""
     capsys.readouterr()
@@ -38,7 +43,7 @@ def _failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_a_study_is_segmented(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     path = write_nifti(tmp_path / "a.nii")
-    assert main(["segment", "-i", str(path), "-o", str(out), QUESTION, "--format", "json", "nifti"]) == 0
+    assert main(["segment", "-i", str(path), "-o", str(out), QUESTION, *RULES, "--format", "json", "nifti"]) == 0
     told = capsys.readouterr().out
     result = json.loads((out / "result.json").read_text())
     for finding in result["findings"]:
@@ -47,13 +52,39 @@ def test_a_study_is_segmented(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "Not a medical device" in told
 
 
+def test_several_questions_are_a_dialogue(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    asked = ["bright region", "the largest part of it", "metal"]
+    command = [
+        "segment",
+        *asked,
+        "-i",
+        str(write_nifti(tmp_path / "a.nii")),
+        "-o",
+        str(out),
+        *RULES,
+        "--format",
+        "json",
+    ]
+    assert main(command) == 0
+    assert len(capsys.readouterr().out.splitlines()) > len(asked)
+    page = (out / "dialogue.html").read_text()
+    for number, question in enumerate(asked, 1):
+        assert json.loads((out / f"question_{number}" / "result.json").read_text())["question"] == question
+        assert f"Question {number}" in page
+        assert question in page
+    links = re.findall(r'href="#([^"]+)"', page)
+    assert links
+    assert all(page.count(f'id="{link}"') == 1 for link in links)
+
+
 def test_several_series_are_listed_and_one_is_named(
     two_series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["series", "-i", str(two_series)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
-    arguments = ("segment", "-i", str(two_series), "-o", str(tmp_path / "out"), QUESTION)
+    arguments = ("segment", "-i", str(two_series), "-o", str(tmp_path / "out"), QUESTION, *RULES)
     message = _failure(capsys, *arguments)
     assert all(line in message for line in lines)
     key = lines[0].partition(":")[0]
@@ -74,7 +105,7 @@ def test_errors_are_told_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_a_batch_ends_with_the_code_of_its_cases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_good(tmp_path / "in", 2)
     out = tmp_path / "out"
-    command = ["batch", "-i", str(tmp_path / "in"), "-o", str(out), "--question", QUESTION, "--format", "json"]
+    command = ["batch", "-i", str(tmp_path / "in"), "-o", str(out), "--question", QUESTION, "--format", "json", *RULES]
     assert main(command) == 0
     assert "2 cases: 2 done" in capsys.readouterr().out
     (tmp_path / "in" / "broken.nii").write_bytes(b"x")
@@ -83,14 +114,17 @@ def test_a_batch_ends_with_the_code_of_its_cases(tmp_path: Path, capsys: pytest.
     assert "3 cases: 2 skipped, 1 failed" in told.out
     assert "all failures in" in told.err
     assert "Traceback" not in told.err
-    assert main(["batch", "-i", str(tmp_path / "in" / "broken.nii"), "-o", str(tmp_path / "none"), "-q", QUESTION]) == 1
+    assert (
+        main(["batch", "-i", str(tmp_path / "in" / "broken.nii"), "-o", str(tmp_path / "none"), "-q", QUESTION, *RULES])
+        == 1
+    )
 
 
 def test_jobs_come_from_a_file(tmp_path: Path) -> None:
     write_nifti(tmp_path / "a.nii")
     (tmp_path / "jobs.csv").write_text(f"input,question,id\na.nii,{QUESTION},mine\n")
     out = tmp_path / "out"
-    assert main(["batch", "--jobs", str(tmp_path / "jobs.csv"), "-o", str(out)]) == 0
+    assert main(["batch", "--jobs", str(tmp_path / "jobs.csv"), "-o", str(out), *RULES]) == 0
     assert (out / "results" / "mine" / "result.json").is_file()
 
 
