@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from medseg.errors import RecordError
 from medseg.training.answer_items import Vary
 from medseg.training.config import MedSegTrainConfig
 from medseg.training.records import QARecord
+from medseg.training.splits import TRAIN, VALIDATION, check_splits
 from medseg.training.taught_answers import TaughtAnswer, digest_of, taught_answers
 from vlm_bridge.backbone.protocol import VisionLanguageBackbone
 from vlm_bridge.finetune.batches import kept_records
@@ -76,15 +77,30 @@ def prepare_data(
 
 
 def check_patients(records: Sequence[QARecord], validation: Sequence[QARecord]) -> None:
-    """Refuse a patient whose pictures are both learned from and validated on.
+    """Refuse records of the wrong split, and patients who are both learned from and validated on.
 
     Raises:
-        RecordError: there is one; the message names records and not patients.
+        RecordError: there are some; the message names no patient.
     """
-    learned = {record.patient for record in records}
-    both = [record.id for record in validation if record.patient in learned]
-    if both:
-        raise RecordError(
-            f"Validation records: expected patients that are not learned from, found {len(both)} records of patients "
-            f"that are, as {', '.join(both[:3])}. Split the records by patient."
-        )
+    for name, some in ((TRAIN, records), (VALIDATION, validation)):
+        wrong = [record.id for record in some if record.split not in ("", name)]
+        if wrong:
+            raise RecordError(
+                f"Training: expected records of the split {name}, found {len(wrong)} of others, as {wrong[0]}. Sort "
+                "them with by_split, or leave the split out."
+            )
+    check_splits(
+        [*(replace(one, split=TRAIN) for one in records), *(replace(one, split=VALIDATION) for one in validation)]
+    )
+
+
+def by_split(records: Sequence[QARecord]) -> tuple[list[QARecord], list[QARecord]]:
+    """Records to learn from and to validate on, as their splits say; those without one are learned from.
+
+    Records of the split test are in neither.
+    """
+    learned = [record for record in records if record.split in ("", TRAIN)]
+    held_out = [record for record in records if record.split == VALIDATION]
+    if len(learned) + len(held_out) < len(records):
+        _log.info("%d records of the split test are left aside", len(records) - len(learned) - len(held_out))
+    return learned, held_out

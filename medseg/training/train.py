@@ -16,7 +16,7 @@ from medseg.model import MedSegConfig, MedSegModel, load_medseg, save_medseg
 from medseg.training.answer_items import Vary
 from medseg.training.config import FREE_TO_CHANGE, MedSegTrainConfig
 from medseg.training.learn_stage import MedSegStageResult, learn_stage, load_learned, set_modes_for_answers
-from medseg.training.prepared_data import PreparedData, prepare_data
+from medseg.training.prepared_data import PreparedData, by_split, prepare_data
 from medseg.training.records import QARecord, read_qa_records
 from vlm_bridge.atomic_write import write_text_whole
 from vlm_bridge.backbone.load import load_backbone
@@ -125,6 +125,9 @@ def train_medseg_from_files(
 ) -> MedSegTrainResult:
     """Train the model in a folder, from files of records; see `train_medseg`.
 
+    Records of the split validation are validated on, beside those of `validation`; those of the split test are left
+    aside.
+
     `model` is a folder that `save_medseg` wrote, or a backbone (a folder, or a name of `vlm-bridge list`), which then
     gets a new mask decoder of the embedded shape.
 
@@ -133,8 +136,8 @@ def train_medseg_from_files(
         BackboneError: the backbone cannot be loaded.
         RecordError: see `train_medseg`.
     """
-    learned = [record for path in records for record in read_qa_records(path)]
-    held_out = [record for path in validation for record in read_qa_records(path)]
+    learned, held_out = by_split([record for path in records for record in read_qa_records(path)])
+    held_out += [record for path in validation for record in read_qa_records(path)]
     return train_medseg(
         start_from(model, device=device), learned, config, folder, validation=held_out, resume=resume,
         progress=progress,
