@@ -1,4 +1,4 @@
-"""The `medseg` command: demo, segment, batch, evaluate, train, validate, series, doctor. Research use only; no medical device."""
+"""The `medseg` command, with one subcommand per job. Research use only; not a medical device."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from medseg.cli_evaluate import Evaluate, run_evaluate
+from medseg.cli_train import Train, run_train
 from medseg.cli_validate import Validate, run_validate
 from medseg.errors import MedSegError
 from vlm_bridge.command_line import exit_code_of, failed
@@ -101,7 +102,7 @@ class Demo:
     """Folder for the results."""
 
 
-Command = Demo | Segment | Batch | Evaluate | Validate | Series | Doctor
+Command = Demo | Segment | Batch | Evaluate | Train | Validate | Series | Doctor
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -228,6 +229,11 @@ def _evaluate(command: Evaluate) -> int:
     return 0
 
 
+def _train(command: Train) -> int:
+    print(run_train(command, progress=sys.stderr.isatty()))
+    return 0
+
+
 def _validate(command: Validate) -> int:
     text, code = run_validate(command)
     print(text)
@@ -256,6 +262,7 @@ _JOBS: dict[type, Callable[[Any], int]] = {
     Segment: _segment,
     Batch: _batch,
     Evaluate: _evaluate,
+    Train: _train,
     Validate: _validate,
     Series: _series,
     Doctor: _doctor,
