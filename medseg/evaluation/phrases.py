@@ -1,10 +1,12 @@
-"""Names of structures compared as words: case, articles and a plural `s` do not matter."""
+"""Names of structures compared as words: case, articles and a plural `s` do not matter; synonyms of the table count."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Iterable
+
+from medseg.training.question_writer.structures import STRUCTURES, related
 
 _SILENT = frozenset({"the", "a", "an", "this", "that", "these", "those", "all", "of", "both", "its", "and"})
 _WORD = re.compile(r"[^\W_]+")
@@ -27,13 +29,27 @@ def _singular(word: str) -> str:
 
 
 def same_structure(one: str, other: str) -> bool:
-    """Whether two names are the same words, in any order.
+    """Whether two names are the same words, in any order, or names of one structure of the question writer's table.
 
     Example:
         >>> same_structure("lung, left", "the left lung"), same_structure("left lung", "right lung")
         (True, False)
+        >>> same_structure("myocardium", "heart muscle")
+        True
     """
-    return sorted(name_words(one)) == sorted(name_words(other))
+    ours, theirs = sorted(name_words(one)), sorted(name_words(other))
+    return ours == theirs or _STRUCTURE_OF.get(tuple(ours), one) == _STRUCTURE_OF.get(tuple(theirs), other)
+
+
+def known_structure(name: str, known: Iterable[str]) -> bool:
+    """Whether a name is one of those that are known, a part of one, or a whole that one is part of.
+
+    Example:
+        >>> known_structure("lungs", ["left lung"]), known_structure("spleen", ["left lung"])
+        (True, False)
+    """
+    here = _STRUCTURE_OF.get(tuple(sorted(name_words(name))), name)
+    return any(same_structure(other, one) for one in known for other in related(here))
 
 
 def name_similarity(one: str, other: str) -> float:
@@ -62,3 +78,12 @@ def names_found(said: Iterable[str], expected: Iterable[str]) -> int:
             left.pop(hit)
             count += 1
     return count
+
+
+_STRUCTURE_OF: dict[tuple[str, ...], str] = {
+    tuple(sorted(name_words(word))): one.name
+    for names in (lambda one: one.synonyms, lambda one: (one.name,))
+    for one in reversed(STRUCTURES.values())
+    for word in names(one)
+}
+"""Sorted words of each name and synonym -> the structure; a name goes before a synonym of another one."""

@@ -18,7 +18,7 @@ from numpy import ndarray
 from medseg.evaluation.answer_rules import denies, same_answer, sides_said, words_of
 from medseg.evaluation.matching import detection_hits, greedy_pairs
 from medseg.evaluation.overlap import Overlap, overlap, united
-from medseg.evaluation.phrases import name_similarity, names_found, same_structure
+from medseg.evaluation.phrases import known_structure, name_similarity, names_found, same_structure
 from medseg.evaluation.surface_distance import surface_distances
 from medseg.evaluation.turn_score import Detection, Mode, TargetScore, TurnScore
 
@@ -233,7 +233,7 @@ def _words(said: SaidAnswer, expected: Expected, kind: str, mode: Mode) -> dict[
     counts = {
         "names_right": names_found([*claimed, *said.withheld], names),
         "phrases": len(claimed),
-        "invented": sum(not any(same_structure(one, name) for name in known) for one in claimed),
+        "invented": sum(not known_structure(one, known) for one in claimed),
     }
     if mode == "forced":
         return counts

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Literal
 
-from medseg.training.question_writer.templates import GROUPS
-from medseg.training.question_writer.wordings import JOINT
+from medseg.training.question_writer.catalogue import is_held_out
 
 WordingGroup = Literal["train", "held_out", "free"]
 
@@ -22,9 +20,4 @@ def wording_group(wording: str) -> WordingGroup:
     """
     if not wording:
         return "free"
-    return "held_out" if any(part in _held_out() for part in wording.split(JOINT)) else "train"
-
-
-@cache
-def _held_out() -> frozenset[str]:
-    return frozenset(one.id for group in GROUPS for one in group if one.held_out)
+    return "held_out" if is_held_out(wording) else "train"
