@@ -17,6 +17,7 @@ from medseg.errors import RecordError
 from medseg.grounding.mask_parts import PARTS, part_of
 from medseg.grounding.picture_fit import PictureFit
 from medseg.training.decoder_views import Rng, is_fine, whole_view, window_view
+from medseg.training.importers.reasonseg import IGNORE
 from medseg.training.losses import MaskTruth
 from medseg.training.records import QARecord, load_mask, load_picture
 from medseg.training.taught_answers import ABSENT, TaughtAnswer
@@ -73,6 +74,8 @@ class LoadedAnswer:
     """Whether each target is in the picture, before it was varied."""
     earlier: Bool[ndarray, "height width"] | None
     """The one mask that the question builds upon."""
+    ignored: Bool[ndarray, "height width"] | None = None
+    """Pixels of which the annotators would not say what they are."""
 
 
 class AnswerItems(Dataset[AnswerItem]):
@@ -140,6 +143,7 @@ def load_answer(answer: TaughtAnswer, vary: Vary | None = None, rng: Rng | None 
     record = answer.record
     picture = load_picture(record)
     keys = [key for key in dict.fromkeys((*answer.targets, *answer.refers_to)) if key != ABSENT]
+    keys += [IGNORE] * (IGNORE in record.targets and IGNORE not in keys)
     masks = {key: load_mask(record, key) for key in keys}
     for key, mask in masks.items():
         if mask.shape != picture.shape[:2]:
@@ -157,6 +161,7 @@ def load_answer(answer: TaughtAnswer, vary: Vary | None = None, rng: Rng | None 
         masks=tuple(masks[key] for key in answer.targets),
         present=tuple(present.get(key, False) for key in answer.targets),
         earlier=earlier if earlier is not None and earlier.any() else None,
+        ignored=masks.get(IGNORE),
     )
 
 
@@ -165,14 +170,14 @@ def _item(answer: TaughtAnswer, loaded: LoadedAnswer, settings: ItemSettings, rn
     whole = whole_view(fit)
     parts = [part_meant(mask, loaded.earlier) if answer.refers_to else 0 for mask in loaded.masks]
     drawn = [_drawn(*pair, loaded.earlier, settings) for pair in zip(loaded.masks, parts, strict=True)]
-    coarse = [whole.mask(mask, grid) for mask in drawn]
+    coarse = [whole.mask(mask, grid, loaded.ignored) for mask in drawn]
     fine = [_fine(answer, number, mask, settings) for number, mask in enumerate(coarse)]
     thin = [mask for mask, one in zip(drawn, fine, strict=True) if one]
     views = [whole] * (not all(fine))
     views += [window_view(fit, _size(loaded.picture), thin, rng)] * any(fine)
     view = [len(views) - 1 if one else 0 for one in fine]
     masks = [
-        views[at].mask(mask, grid) if one else mask_on_grid
+        views[at].mask(mask, grid, loaded.ignored) if one else mask_on_grid
         for at, mask, one, mask_on_grid in zip(view, drawn, fine, coarse, strict=True)
     ]
     none, before = torch.full((grid, grid), torch.nan), loaded.earlier if settings.earlier == "drawn" else None

@@ -49,9 +49,14 @@ class DecoderView:
         row, column = self.corner
         return self.fit.fit(picture)[:, row : row + self.side, column : column + self.side].contiguous()
 
-    def mask(self, mask: Bool[ndarray, "height width"], grid: int) -> Float[Tensor, "grid grid"]:
-        """Share of each pixel of the decoder's grid that is inside; `IGNORED` beside the picture."""
+    def mask(
+        self, mask: Bool[ndarray, "height width"], grid: int, ignored: Bool[ndarray, "height width"] | None = None
+    ) -> Float[Tensor, "grid grid"]:
+        """Share of each pixel of the decoder's grid that is inside; `IGNORED` beside the picture and where asked."""
         inside, known = self._square(mask)
+        if ignored is not None:
+            known = known * (1 - self._square(ignored)[0])
+            inside = torch.minimum(inside, known)
         step = self.side // grid
         share, seen = (avg_pool2d(one[None, None], step)[0, 0] for one in (inside, known))
         return torch.where(seen < 0.5, IGNORED, share / seen.clamp(min=1e-6))

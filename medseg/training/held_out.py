@@ -104,7 +104,8 @@ def _scored(
             (found.logits > 0).cpu().numpy(), says.part.argmax(1).tolist(), (says.of_previous > 0).tolist(), strict=True
         )
     ]
-    scores = [dice_of(mask, true) for mask, true in zip(masks, loaded.masks, strict=True) if true.any()]
+    seen = True if loaded.ignored is None else ~loaded.ignored
+    scores = [dice_of(mask & seen, true & seen) for mask, true in zip(masks, loaded.masks, strict=True) if true.any()]
     present = torch.minimum(says.present, found.object_logits) > 0
     return scores, present.tolist()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,19 @@ def test_shares_of_pixels_and_padding() -> None:
     earlier = whole_view(FIT).earlier(mask, 32)
     assert earlier[0, :3].tolist() == [6.0, 0.0, -6.0]
     assert (earlier[16:] == OUTSIDE_LOGIT).all()
+
+
+def test_an_ignored_region_is_no_target(tmp_path: Path) -> None:
+    """Half of the large disc is not to be judged: it is neither in the mask nor outside of it."""
+    (record,) = write_shapes(tmp_path, 1)
+    half = record.targets["half"]
+    told = replace(record, targets={**record.targets, "ignore": replace(half, label="ignore")})
+    plain, cut = (AnswerItems(taught_answers([one]), settings_of())[(0, 0)].truth for one in (record, told))
+    gone = cut.masks[0] == IGNORED
+    assert not (plain.masks == IGNORED).any()
+    assert 0.3 < gone.sum() / (plain.masks[0] > 0).sum() < 0.6
+    assert torch.equal(cut.masks[0][~gone] > 0.5, plain.masks[0][~gone] > 0.5)
+    assert cut.visible.all()
 
 
 @settings(max_examples=30)

@@ -249,3 +249,20 @@ def test_presets_are_settings(name: str) -> None:
     stages = STAGE_PRESETS[name]
     adapter = "lora" if any(stage.adapter_learns for stage in stages) else None
     assert MedSegTrainConfig(stages=stages, adapter=adapter).stages == stages
+
+
+def test_sam_in_the_place_of_the_embedded_decoder_is_trained(tmp_path: Path) -> None:
+    """Its encoder frozen, as in the LISA family; its masks are a quarter of its side."""
+    from medseg.grounding.projection import SegProjection
+    from tests.medseg.grounding.small_decoders import small_sam_decoder
+
+    model = tiny_medseg()
+    decoder = small_sam_decoder()
+    setattr(model, "decoder", decoder)  # noqa: B010
+    model.projection = SegProjection(model.backbone.parts().language_width, decoder.prompt_width)
+    before = {name: value.clone() for name, value in decoder.state_dict().items()}
+    stage = MedSegStage(grounding="frozen_encoder", steps=2, learning_rate=1e-3)
+    train_medseg(model, write_shapes(tmp_path / "data", 2), quick(stage), tmp_path / "run", progress=False)
+    changed = {name for name, value in decoder.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed
+    assert not any(name.startswith("image_encoder.") for name in changed)
