@@ -39,10 +39,12 @@ class PictureFit:
     std: tuple[float, float, float] = SAM_STD
 
     def __post_init__(self) -> None:
-        if self.side < 16 or self.aspect not in ("keep", "stretch") or min(self.std) <= 0:
+        known = self.aspect in ("keep", "stretch") and self.values in ("normalised", "picture_range")
+        if self.side < 16 or not known or min(self.std) <= 0:
             raise InvalidInputError(
-                f"PictureFit: expected a side of 16 and more, aspect keep or stretch and positive deviations, found "
-                f"{self.side}, {self.aspect!r} and {self.std}. Correct the checkpoint's configuration."
+                f"PictureFit: expected a side of 16 and more, aspect keep or stretch, values normalised or "
+                f"picture_range and positive deviations, found {self.side}, {self.aspect!r}, {self.values!r} and "
+                f"{self.std}. Correct the checkpoint's configuration."
             )
 
     def fitted_size(self, height: int, width: int) -> tuple[int, int]:

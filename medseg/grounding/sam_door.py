@@ -6,13 +6,34 @@ so a batch may hold several pictures, and lets finer maps in as SAM 2 does. A te
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from medseg.errors import MissingExtraError
+from medseg.errors import InvalidInputError, MissingExtraError
+
+SAM_WIDTHS: dict[str, int] = {"vit_b": 768, "vit_l": 1024, "vit_h": 1280}
+"""Size of SAM -> width of its image encoder."""
+
+SamKind = Literal["vit_b", "vit_l", "vit_h"]
+"""The three sizes of SAM."""
+
+
+def build_sam(kind: SamKind) -> Any:
+    """A SAM of its true size with random weights, put together by segment_anything's own function.
+
+    Raises:
+        InvalidInputError: there is no such size.
+        MissingExtraError: segment_anything is not installed.
+    """
+    sam_parts()
+    from segment_anything import sam_model_registry
+
+    if kind not in SAM_WIDTHS:
+        raise InvalidInputError(f"SAM: expected {', '.join(SAM_WIDTHS)}, found {kind!r}. Choose one.")
+    return sam_model_registry[kind]()
 
 
 def sam_parts() -> Any:
