@@ -30,7 +30,7 @@ class GroundingConfig:
     minutes: float = 90.0
     fall: float = 0.35
     """Share of the time at the end in which the learning rate falls to zero."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 8e-4
     weight_decay: float = 0.02
     average: float = 0.998
     """Decay of the running average of the weights, which is what is kept."""
@@ -126,6 +126,22 @@ def train_grounding(
             _save(grounding, averaged, optimizer, checkpoint, now, step)
     _save(grounding, averaged, optimizer, checkpoint, config.minutes * 60, step)
     grounding.load_state_dict(averaged.state_dict())
+    grounding.eval()
+
+
+@torch.no_grad()
+def settle_norms(grounding: Grounding, batches: Iterator[GroundingBatch], count: int = 60) -> None:
+    """Statistics of batch normalisation measured anew: those of training belong to the weights before averaging."""
+    norms = [module for module in grounding.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over all batches
+    grounding.train()
+    device = next(grounding.parameters()).device
+    for _ in range(count):
+        grounding.decoder.encode(as_input(next(batches).to(device).pictures))
+    for norm in norms:
+        norm.momentum = 0.1
     grounding.eval()
 
 

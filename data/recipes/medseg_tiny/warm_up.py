@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 
 from data.recipes.medseg_tiny.batches import GroundingBatches
-from data.recipes.medseg_tiny.grounding import Grounding, GroundingConfig, train_grounding
+from data.recipes.medseg_tiny.grounding import Grounding, GroundingConfig, settle_norms, train_grounding
 from data.recipes.medseg_tiny.phantoms import PHANTOMS, chest_phantom
 from data.recipes.medseg_tiny.pictures import read_pictures
 
@@ -43,6 +44,9 @@ def main() -> None:
     train_grounding(
         grounding, batches, config, asked.work / "grounding.safetensors", sides, lambda line: print(line, flush=True)
     )
+    settle_norms(grounding, batches)
+    kept = {name: value.cpu().contiguous() for name, value in grounding.state_dict().items()}
+    save_file(kept, asked.work / "settled.safetensors")
 
 
 if __name__ == "__main__":
