@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from apps.clinic.dialogue import Dialogue
 from apps.clinic.open_study import open_path
+from medseg.demo import DEMO_QUESTIONS, DEMO_STUDY
 from medseg.errors import InvalidInputError
 from medseg.inference.catalogue import SEGMENTERS
 from vlm_bridge.assets import asset_path
@@ -28,10 +29,16 @@ class Example:
 
 
 EXAMPLES: dict[str, Example] = {
-    "chest CT (phantom)": Example(
+    "chest radiograph (drawn)": Example(
+        asset=DEMO_STUDY,
+        file="phantom.png",
+        title="Example: a drawn chest radiograph, nobody's body",
+        questions=DEMO_QUESTIONS,
+    ),
+    "chest CT (drawn)": Example(
         asset="chest_phantom",
         file="series.zip",
-        title="Example: chest CT of a drawn phantom, nobody's body",
+        title="Example: a drawn chest in CT, nobody's body",
         questions=("Where are the lungs?", "the largest part of it", "Is there metal?"),
     ),
 }

@@ -169,8 +169,8 @@ def _asking() -> dict[str, Any]:
         label="Your question", placeholder="e.g. Where are the lungs?", lines=1, max_lines=4, elem_id="question"
     )
     with gr.Row(elem_id="ask-row"):
-        ask = gr.Button("Ask", variant="primary", elem_id="ask", scale=3, min_width=120)
-        anew = gr.Button("New dialogue", elem_id="anew", scale=1, min_width=110)
+        ask = gr.Button("Ask", variant="primary", elem_id="ask", scale=2, min_width=120)
+        anew = gr.Button("New dialogue", elem_id="anew", scale=1, min_width=130)
         start_over = gr.Button("Start over", elem_id="start-over", scale=1, min_width=100)
     samples = gr.Dataset(
         components=[question], samples=[], label="Try one after the other", type="values", elem_id="samples",
@@ -260,10 +260,8 @@ def _connect_views(c: _Controls, sessions: Sessions) -> None:
         return _guarded(act)
 
     seen = [c.picture, c.caption]
-    c.number.input(
-        doing(lambda now, value: actions.walk(now, int(value) - 1), moved=False), c.number, seen,
-        show_progress="hidden", trigger_mode="always_last",
-    )  # fmt: skip
+    walked = doing(lambda now, value: actions.walk(now, int(value) - 1), moved=False)
+    c.number.input(walked, c.number, seen, show_progress="hidden", trigger_mode="always_last")
     for control, action in ((c.plane, actions.with_plane), (c.window, actions.with_window), (c.look, actions.look_at)):
         control.input(doing(action, moved=True), control, [*seen, c.number], show_progress="hidden")
 

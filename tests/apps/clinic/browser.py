@@ -16,6 +16,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 WAIT_MS = 120_000
+expect.set_options()
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,14 @@ class ClinicTab:
     def open(self, path: Path) -> None:
         """Upload a study and wait for its picture."""
         self.upload(path)
-        expect(self.page.locator("#picture img")).to_be_visible(timeout=WAIT_MS)
+        expect(self.page.locator("#picture img")).to_be_visible()
 
     def ask(self, question: str) -> None:
         """Type a question and press the button; waits for its answer."""
         before = self.turns.count()
         self.page.get_by_label("Your question").fill(question)
         self.page.get_by_role("button", name="Ask", exact=True).click()
-        expect(self.turns).to_have_count(before + 1, timeout=WAIT_MS)
+        expect(self.turns).to_have_count(before + 1)
         expect(self.turns.last).to_contain_text(question)
 
     @property
@@ -61,7 +62,7 @@ class ClinicTab:
     def notice(self) -> str:
         """The text of the notice that appeared last; it is closed."""
         toast = self.page.locator(".toast-body").last
-        expect(toast).to_be_visible(timeout=WAIT_MS)
+        expect(toast).to_be_visible()
         text = toast.inner_text()
         toast.locator("button").last.click()
         expect(toast).to_be_hidden()
@@ -69,7 +70,7 @@ class ClinicTab:
 
     def download(self, link: Locator, folder: Path) -> Path:
         """The file behind a link, saved in `folder` under its own name."""
-        with self.page.expect_download(timeout=WAIT_MS) as download:
+        with self.page.expect_download() as download:
             link.click()
         path = folder / download.value.suggested_filename
         download.value.save_as(path)
@@ -88,7 +89,7 @@ def clinic_tab(browser: Browser, address: str, **options: Any) -> Iterator[Clini
     page.on("pageerror", lambda error: tab.errors.append(str(error)))
     page.on("response", lambda got: tab.errors.append(f"{got.status} {got.url}") if got.status >= 400 else None)
     page.goto(address)
-    expect(page.locator("#upload input[type=file]")).to_be_attached(timeout=WAIT_MS)
+    expect(page.locator("#upload input[type=file]")).to_be_attached()
     yield tab
     context.close()
     assert tab.errors == []

@@ -11,8 +11,7 @@ from medseg.inference.segmenter import Segmenter
 
 
 def test_the_phantom_has_what_its_questions_ask_for(rules: Segmenter) -> None:
-    (name,) = examples.EXAMPLES
-    dialogue = examples.open_example(name)
+    dialogue = examples.open_example("chest CT (drawn)")
     assert dialogue.opened is not None
     for question in dialogue.opened.questions:
         dialogue = actions.ask(dialogue, question, rules)
@@ -22,6 +21,15 @@ def test_the_phantom_has_what_its_questions_ask_for(rules: Segmenter) -> None:
     assert largest.quantities is not None
     assert lungs.quantities.components >= 2
     assert 0.5 < largest.mask.sum() / lungs.mask.sum() < 0.65
+
+
+@pytest.mark.parametrize("name", examples.EXAMPLES)
+def test_each_example_opens(name: str) -> None:
+    dialogue = examples.open_example(name)
+    assert dialogue.opened is not None
+    assert len(dialogue.opened.questions) >= 3
+    assert "nobody's body" in dialogue.opened.title
+    assert dialogue.volume.voxels.std() > 0
 
 
 def test_another_name_is_refused() -> None:
