@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from medseg.errors import SegmenterError
-from medseg.grounding.decode_picture import PictureDecoder
+from medseg.grounding.decode_picture import PictureDecoder, PictureMasks
+from medseg.grounding.propagation import propagate
 from medseg.grounding.seg_tokens import SegTokens
 from medseg.grounding.volume_windows import decode_volume
 from medseg.inference.shown_slice import shown_square
@@ -113,19 +114,29 @@ class VolumeGrounder:
     def _in_slices(
         self, hidden: Tensor, fine: Bool[ndarray, " token"], rows: Int[ndarray, " token"]
     ) -> tuple[list[Bool[ndarray, "i j k"]], Tensor, Tensor]:
-        slices, overlaps, presents = [], [], []
-        for number in range(self.plan.shape[0]):
+        prompts = self.model.projection(hidden)
+
+        def decode(number: int, some: Tensor, _neighbour: Tensor | None) -> PictureMasks:
             picture = shown_square(self.volume, self.plan, number, self.window)
-            decoder = self.picture_decoder(picture)
-            previous = self._previous(number, picture.shape[:2], rows)
-            found = decoder.decode(self.model.projection(hidden), fine, previous)
-            slices.append(self._as_slice(found.logits) & (self._flat | (found.object_logits > 0)[:, None, None]).cpu())
-            overlaps.append(found.overlap.cpu())
-            presents.append(found.object_logits.cpu())
-        stacked = torch.stack(slices, dim=1).numpy()
-        areas = torch.from_numpy(stacked.sum((2, 3)).T + 1e-6).float()
-        overlap = (torch.stack(overlaps) * areas).sum(0) / areas.sum(0)
-        return [self.plan.volume_of(one) for one in stacked], overlap, torch.stack(presents).amax(0)
+            previous = self._previous(number, (picture.shape[0], picture.shape[1]), rows)
+            found = self.picture_decoder(picture).decode(some, fine, previous)
+            size = (self.plan.shape[1], self.plan.shape[2])
+            logits = found.logits
+            if tuple(logits.shape[1:]) != size:
+                logits = interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
+            return PictureMasks(logits=logits, overlap=found.overlap, object_logits=found.object_logits)
+
+        if self._flat:
+            found = decode(0, prompts, None)
+            masks = (found.logits > 0).cpu().numpy()[:, None]
+            return [self.plan.volume_of(one) for one in masks], found.overlap, found.object_logits
+        followed = propagate(decode, self.plan.shape, prompts)
+        evidence = torch.from_numpy(followed.evidence.max(1)).float()
+        return (
+            [self.plan.volume_of(one) for one in followed.masks],
+            torch.from_numpy(followed.overlap).float(),
+            evidence,
+        )
 
     def _previous(
         self, number: int, size: tuple[int, ...], rows: Int[ndarray, " token"]
@@ -140,9 +151,3 @@ class VolumeGrounder:
         previous = torch.full((len(rows), *mask.shape), torch.nan)
         previous[np.flatnonzero(self.of_earlier[rows])] = logits
         return previous.to(self.model.heads.weight.device)
-
-    def _as_slice(self, logits: Float[Tensor, "token height width"]) -> Bool[Tensor, "token rows columns"]:
-        size = self.plan.shape[1:]
-        if tuple(logits.shape[1:]) != tuple(size):
-            logits = interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
-        return (logits > 0).cpu()
