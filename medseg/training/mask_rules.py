@@ -10,7 +10,7 @@ from jaxtyping import Bool
 from numpy import ndarray
 
 from medseg.errors import MedSegError
-from medseg.training.records import MaskFacts, QARecord, load_mask, load_picture, mask_values
+from medseg.training.records import QARecord, load_mask, load_picture, mask_values
 
 _PAIRED = re.compile(r"\b(lung|kidney|breast|eye|ovary|testis|adrenal gland|femur|humerus|hand|foot|knee|hip)\b")
 _FRONTAL = "X-ray"
@@ -21,10 +21,12 @@ def file_problems(record: QARecord) -> tuple[dict[str, bool], list[tuple[str, st
     problems: list[tuple[str, str]] = []
     shape = _shape(record, problems)
     masks: dict[str, Bool[ndarray, "..."]] = {}
+    # a file whose single values are targets too is known as a label map, and all of it may be a target
+    label_maps = {target.mask.path for target in record.targets.values() if target.mask.value is not None}
     for key, target in record.targets.items():
         try:
-            if target.mask.path:
-                problems += _not_binary(key, target.mask, mask_values(record, target.mask))
+            if target.mask.path and target.mask.path not in label_maps:
+                problems += _not_binary(key, mask_values(record, target.mask))
             mask = load_mask(record, key)
         except (MedSegError, OSError):
             problems.append(("mask", f"target {key}: expected a mask that can be read, found none"))
@@ -50,9 +52,9 @@ def _shape(record: QARecord, problems: list[tuple[str, str]]) -> tuple[int, ...]
         return None
 
 
-def _not_binary(key: str, facts: MaskFacts, values: ndarray) -> Iterator[tuple[str, str]]:
+def _not_binary(key: str, values: ndarray) -> Iterator[tuple[str, str]]:
     found = np.unique(values)
-    if facts.value is None and (len(found) > 2 or (len(found) == 2 and found[0] != 0)):
+    if len(found) > 2 or (len(found) == 2 and found[0] != 0):
         yield (
             "mask_binary",
             f"target {key}: expected 0 and one other value, found {len(found)} values; name one of a label map",

@@ -85,7 +85,8 @@ def label_problems(record: QARecord) -> Found:
 
 
 def absence_problems(record: QARecord, present: Mapping[str, bool]) -> Found:
-    """Targets told to be absent and there, or marked and not there; `present` says whose mask holds anything."""
+    """Targets told to be absent and there, or marked and not there; `present` says whose mask holds
+    anything; nothing is said of a target that it lacks."""
     for number, dialogue in enumerate(record.conversations, 1):
         for step, turn in enumerate(dialogue, 1):
             where = f"dialogue {number}, turn {step}"
@@ -105,7 +106,7 @@ def _absent(record: QARecord, dialogue: Dialogue, step: int, where: str, present
             f"{where}: expected a refusal of what is absent, found {len(dialogue[step].targets)} masks",
         )
     for key, target in record.targets.items():
-        if not present.get(key, True):
+        if not present.get(key):
             continue
         named = (
             target.label.lower() in {name.lower() for name in turn.asked} if turn.asked else _names(turn, target.label)

@@ -27,7 +27,7 @@ def import_grounded_captions(path: Path, options: ImportOptions) -> list[QARecor
     entries = read_json(path)
     if isinstance(entries, dict):
         entries = [{"file_name": name, **entry} for name, entry in entries.items() if isinstance(entry, dict)]
-    expect(isinstance(entries, list), str(path), "a list of entries with caption and groundings")
+    expect(isinstance(entries, list) and bool(entries), str(path), "a list of entries with caption and groundings")
     return [_record(entry, f"{path}: entry {number}", path, options) for number, entry in enumerate(entries)]
 
 
