@@ -25,7 +25,10 @@ from medseg.training.run_length import encode_mask
 
 _FIRST: tuple[Kind, ...] = ("explicit", "implicit_anatomical", "multi", "implicit_pathological", "spatial")
 _LATER: tuple[Kind, ...] = ("absent", "explicit", "text", "multi")
-_TRIES = 6
+_TALKS_TRIED = 40
+"""Per picture and round: many openers mark nothing that a second question could be about."""
+_QUESTIONS_TRIED = 6
+_ROUNDS = 30
 _TURNS = (2, 3, 4)
 Rng = np.random.Generator
 
@@ -62,7 +65,7 @@ def build_dialogues(records: Sequence[QARecord], count: int = 100, *, seed: int 
 
 def _dialogues_of(records: Sequence[QARecord], seed: int) -> Iterator[QARecord]:
     """Dialogues about the pictures of one set, round by round; ends after a round that gives none."""
-    for turn in range(_TRIES * len(_TURNS)):
+    for turn in range(_ROUNDS):
         found = False
         for place, record in enumerate(records):
             number = int(hashlib.sha256(f"{seed}/{turn}/{record.id}".encode()).hexdigest()[:16], 16)
@@ -82,7 +85,7 @@ def _dialogue_about(record: QARecord, rng: Rng, choice: WordingChoice, turns: in
     # What the labels leave out may be there: nothing of the same body part is asked for in vain.
     facts = PictureFacts(modality=record.image.modality, body_part=record.image.body_part, masks=masks, complete=False)
     scene = read_scene(facts)
-    for _ in range(_TRIES):
+    for _ in range(_TALKS_TRIED):
         talk = _talk(scene, rng, choice, turns)
         written = None if talk is None else _as_record(record, talk, masks)
         if written is not None:
@@ -96,7 +99,7 @@ def _talk(scene: Scene, rng: Rng, choice: WordingChoice, turns: int) -> Conversa
     if first is None or second is None:
         return None
     talk: Conversation = (first, second)
-    for _ in range(_TRIES):
+    for _ in range(_QUESTIONS_TRIED):
         if len(talk) == turns:
             break
         history = write_history(scene, talk, rng, choice) if rng.random() < 0.5 else None

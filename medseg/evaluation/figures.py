@@ -89,10 +89,11 @@ def pooled_figure(scores: Sequence[TurnScore], measure: PooledMeasure, bootstrap
         rows.setdefault((score.set, score.patient), []).extend(measure.rows(score))
     patients = [as_table(found) for found in rows.values()]
     drawn = np.zeros(0)
-    if len(patients) > 1:
+    value = measure.of(scores)
+    if len(patients) > 1 and not np.isnan(value):
         picks = np.random.default_rng(bootstrap.seed).integers(len(patients), size=(bootstrap.rounds, len(patients)))
         drawn = np.array([measure.read(np.concatenate([patients[place] for place in row])) for row in picks])
-    return _figure(measure.of(scores), drawn, len(patients), len(scores))
+    return _figure(value, drawn, len(patients), len(scores))
 
 
 def resampled_means(values: Float[ndarray, " patient"], bootstrap: Bootstrap) -> Float[ndarray, " round"]:
