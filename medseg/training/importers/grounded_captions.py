@@ -86,11 +86,11 @@ def _mask(facts: Any, place: str) -> np.ndarray:
     expect(isinstance(masks, list) and bool(masks), place, "rle_masks of each phrase")
     decoded = []
     for one in masks or []:
-        size = one.get("size") if isinstance(one, dict) else None
+        size: Any = one.get("size") if isinstance(one, dict) else None
         expect(
             isinstance(size, list) and len(size) == 2 and all(type(n) is int for n in size), place, "masks with a size"
         )
-        counts = one.get("counts")
+        counts: Any = one.get("counts")
         expect(isinstance(counts, str | list), place, "masks with counts")
         decoded.append(decode_mask(counts, (size[0], size[1])))
     expect(len({mask.shape for mask in decoded}) == 1, place, "masks of one size")

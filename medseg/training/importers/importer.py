@@ -95,7 +95,7 @@ def painted(polygons: list[Any], size: tuple[int, int], place: str) -> Bool[ndar
         except (TypeError, ValueError):
             points = np.zeros((0, 2))
         expect(len(points) >= 3 and bool(np.isfinite(points).all()), place, "polygons of three points [x, y] and more")
-        cv2.fillPoly(mask, [np.rint(np.clip(points, -1e6, 1e6)).astype(np.int32)], 1)
+        cv2.fillPoly(mask, [np.rint(np.clip(points, -1e6, 1e6)).astype(np.int32)], (1.0,))
     return mask > 0
 
 

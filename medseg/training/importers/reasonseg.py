@@ -42,7 +42,7 @@ def import_reasonseg(path: Path, options: ImportOptions) -> list[QARecord]:
 def _record(file: Path, options: ImportOptions) -> QARecord:
     value = read_json(file)
     expect(isinstance(value, dict) and isinstance(value.get("shapes"), list), str(file), "texts and shapes")
-    texts = value.get("text")
+    texts: Any = value.get("text")
     texts = [texts] if isinstance(texts, str) else texts
     expect(isinstance(texts, list) and bool(texts) and all(isinstance(one, str) for one in texts), str(file), "texts")
     beside = [file.with_suffix(suffix) for suffix in _PICTURES]
