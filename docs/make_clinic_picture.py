@@ -42,6 +42,7 @@ def make_clinic_picture(target: Path, *, segmenter: str, questions: tuple[str, .
             tab.get_by_role("button", name="Ask", exact=True).click()
             expect(tab.locator("#dialogue .turn")).to_have_count(number, timeout=_WAIT_MS)
         tab.mouse.move(0, 0)
+        tab.evaluate("() => window.scrollTo(0, 0)")
         tab.wait_for_timeout(2500)
         shown = Image.open(io.BytesIO(tab.screenshot())).convert("RGB")
         browser.close()

@@ -195,7 +195,7 @@ def _taking() -> dict[str, Any]:
                 label="Files to download", file_count="multiple", interactive=False, visible=False, elem_id="files"
             )
             told = gr.HTML("", elem_id="told", padding=False, js_on_load=_ALOUD)
-        with gr.Tab("How it came about"):
+        with gr.Tab("Provenance"):
             provenance = gr.HTML("", elem_id="provenance", padding=False)
     return {
         "details": details, "quantities": quantities, "formats": formats, "write": write, "files": files,

@@ -47,6 +47,8 @@ def test_import_linter_passes_the_house(copied: Path) -> None:
         ("vlm_bridge/errors.py", "import vlm_bridge.assets", "Rooms of vlm_bridge"),
         ("vision3d/demo.py", "import apps.scene_explorer.orbit", "Dependencies point one way"),
         ("apps/scene_explorer/actions.py", "import apps.scene_explorer.page", "Files of apps.scene_explorer"),
+        ("apps/clinic/actions.py", "import apps.clinic.page", "Files of apps.clinic"),
+        ("apps/clinic/page.py", "import apps.scene_explorer.orbit", "Pages do not know each other"),
     ],
 )
 def test_import_linter_finds_an_import_that_goes_up(copied: Path, file: str, line: str, contract: str) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 WAIT_MS = 120_000
-expect.set_options()
+expect.set_options(timeout=WAIT_MS)
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def test_a_study_is_asked_followed_up_and_taken_along(
     assert asked.turns[0].findings[0].mask.sum() == opened.pixel_array.sum()
     assert opened.get_segment_description(1).segment_label == "lungs"
 
-    tab.page.get_by_role("tab", name="How it came about").click()
+    tab.page.get_by_role("tab", name="Provenance").click()
     expect(tab.page.locator("#provenance")).to_contain_text(asked.turns[0].provenance.input_sha256[:16])
     assert not [word for word in PLANTED_WORDS if word in tab.page.content()]
 
