@@ -3,7 +3,7 @@
 `python -m benchmarks.medseg_embedded WORK --shared FOLDER`. Questions are written by the rules of the question writer
 about held-out patients of every 2D set and of the hippocampus volumes, some of them in wordings kept out of training;
 then 100 rule-made dialogues. Answers are generated, and masks are drawn for the reference answers beside that (teacher-
-forced). `--per-set` pictures of each set are asked. With `--specialists FILE` (of `data.recipes.medseg_tiny.specialists`)
+forced). `--per-set` pictures of each set are asked. With `--specialists FILE` (of the recipe `specialists`)
 each set's U-Net stands beside. A run goes on where it was interrupted; reports with every figure are in WORK.
 """
 

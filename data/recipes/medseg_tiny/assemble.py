@@ -35,7 +35,7 @@ def assemble(grounding: Path, volumes: Path, language: Path) -> MedSegModel:
     model = MedSegModel(backbone, config)
     spoken = load_file(language)
     missing = backbone.model.load_state_dict(under(spoken, "model."), strict=False).missing_keys
-    left_out = [name for name in missing if ".vision_tower." not in name]
+    left_out = [name for name in missing if ".vision_tower." not in name and not name.startswith("lm_head.")]
     if left_out:
         raise RuntimeError(f"Language checkpoint: expected all but the vision tower, found {left_out[:3]} missing.")
     for name in ("projection", "volume_projection", "heads"):

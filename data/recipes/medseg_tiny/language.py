@@ -146,8 +146,9 @@ class Speaking(nn.Module):
         self.heads = StateHeads(width)
 
     def taught(self) -> dict[str, Tensor]:
-        """What is learned here, by name."""
-        return {name: value for name, value in self.state_dict().items() if ".vision_tower." not in name}
+        """What is learned here, by name; the head is the table of words, so it has no entry of its own."""
+        left_out = (".vision_tower.", "model.lm_head.")
+        return {name: value for name, value in self.state_dict().items() if not any(one in name for one in left_out)}
 
 
 def losses(speaking: Speaking, batch: LessonBatch, seg: int, tables: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
@@ -191,6 +192,11 @@ def main() -> None:
     parser.add_argument("--volumes", type=Path, required=True, help="checkpoint of volumes")
     parser.add_argument("--minutes", type=float, default=40.0)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument(
+        "--only-projections",
+        action="store_true",
+        help="words stay; for tables that have changed since they were learned",
+    )
     parser.add_argument("--rows", type=int, default=6, help="pictures of a batch")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -205,7 +211,7 @@ def main() -> None:
     )  # fmt: skip
     speaking = Speaking(backbone.model, tables[0].shape[1], tables[1].shape[1])
     backbone.model.set_attn_implementation("eager")
-    speaking.model.model.vision_tower.requires_grad_(False)
+    (speaking.model if asked.only_projections else speaking.model.model.vision_tower).requires_grad_(False)
     kept = asked.work / "language.safetensors"
     if kept.exists():
         speaking.load_state_dict(load_file(kept), strict=False)
