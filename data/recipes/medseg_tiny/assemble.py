@@ -40,7 +40,7 @@ def assemble(grounding: Path, volumes: Path, language: Path) -> MedSegModel:
         raise RuntimeError(f"Language checkpoint: expected all but the vision tower, found {left_out[:3]} missing.")
     for name in ("projection", "volume_projection", "heads"):
         getattr(model, name).load_state_dict(under(spoken, f"{name}."))
-    model.decoder.load_state_dict(under(load_file(grounding), "mean.decoder."))
+    model.decoder.load_state_dict(under(load_file(grounding), "decoder."))
     if model.volume_decoder is not None:
         model.volume_decoder.load_state_dict(under(load_file(volumes), "decoder."))
     return model.eval()
@@ -49,11 +49,11 @@ def assemble(grounding: Path, volumes: Path, language: Path) -> MedSegModel:
 def main() -> None:
     """Put together and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", type=Path, help="folder with grounding, volumes and language .safetensors")
+    parser.add_argument("work", type=Path, help="folder with settled, volumes and language .safetensors")
     parser.add_argument("out", type=Path, help="folder of the model")
     parser.add_argument("--half", action="store_true", help="store numbers in 16 bits")
     asked = parser.parse_args()
-    model = assemble(*(asked.work / f"{name}.safetensors" for name in ("grounding", "volumes", "language")))
+    model = assemble(*(asked.work / f"{name}.safetensors" for name in ("settled", "volumes", "language")))
     if asked.half:
         model.backbone.model.to(torch.bfloat16)  # type: ignore[union-attr]
     save_medseg(model, asked.out, half=asked.half)

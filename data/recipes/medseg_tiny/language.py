@@ -188,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--grounding", type=Path, required=True, help="checkpoint of warm_up")
+    parser.add_argument("--grounding", type=Path, required=True, help="settled.safetensors of warm_up")
     parser.add_argument("--volumes", type=Path, required=True, help="checkpoint of volumes")
     parser.add_argument("--minutes", type=float, default=40.0)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -207,7 +207,7 @@ def main() -> None:
     backbone = load_backbone("embedded", dtype=torch.float32)
     seg = backbone.tokenizer.convert_tokens_to_ids("[SEG]")
     tables = (
-        load_file(asked.grounding)["mean.prompts.weight"], load_file(asked.volumes)["prompts.weight"],
+        load_file(asked.grounding)["prompts.weight"], load_file(asked.volumes)["prompts.weight"],
     )  # fmt: skip
     speaking = Speaking(backbone.model, tables[0].shape[1], tables[1].shape[1])
     backbone.model.set_attn_implementation("eager")

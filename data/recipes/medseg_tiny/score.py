@@ -23,11 +23,13 @@ Predict = Callable[[LabelledPicture, list[str]], tuple[np.ndarray, np.ndarray]]
 """Picture and structures -> bool [structure height width], and the chance 0-1 that each is there."""
 
 
-def read_average(checkpoint: Path) -> Grounding:
-    """The running average of a checkpoint."""
+def read_grounding(work: Path) -> Grounding:
+    """What a finished training kept, or the running average of one that goes on."""
     grounding = Grounding().eval()
-    tensors = load_file(checkpoint)
-    grounding.load_state_dict({name[5:]: value for name, value in tensors.items() if name.startswith("mean.")})
+    settled = work / "settled.safetensors"
+    tensors = load_file(settled if settled.exists() else work / "grounding.safetensors")
+    means = {name[5:]: value for name, value in tensors.items() if name.startswith("mean.")}
+    grounding.load_state_dict(means or tensors)
     return grounding
 
 
@@ -73,7 +75,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    predict = table_prediction(read_average(asked.work / "grounding.safetensors"))
+    predict = table_prediction(read_grounding(asked.work))
     means = []
     for one in (*SETS, ETIS):
         pictures = list(read_pictures(asked.shared, held_out=True, native=True, sets=(one,)))[:: asked.every]
