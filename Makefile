@@ -24,7 +24,7 @@ $(VENV)/bin/python:
 
 # A stamp is written last, so an install that was cut off is done again.
 $(STAMPS)/demo: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[vision3d]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[vision3d,medseg]'
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/test: $(VENV)/bin/python pyproject.toml constraints.txt
@@ -35,8 +35,9 @@ $(STAMPS)/app: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[apps]'
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/demo
 
-demo: $(STAMPS)/demo  ## Set up, fit the embedded scene and write out/demo/index.html
+demo: $(STAMPS)/demo  ## Set up, fit and ask the embedded scene, ask a radiograph; writes pages below out/demo
 	$(BIN)/vision3d demo --output out/demo
+	$(BIN)/medseg demo --output out/demo/medseg
 
 app: $(STAMPS)/app  ## Ask the embedded scene in the browser (fits it first where `make demo` has not); Ctrl+C ends it
 	$(BIN)/python -m apps.scene_explorer

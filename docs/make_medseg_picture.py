@@ -1,4 +1,4 @@
-"""Draws the picture of README's medical part: `python -m docs.make_medseg_picture` writes docs/pictures/medseg.png.
+"""Draws the picture of docs/medseg.md: `python -m docs.make_medseg_picture` writes docs/pictures/medseg.png.
 
 The study is a phantom computed here, a chest of ellipsoids in HU; no person's images are in the repository.
 """
