@@ -110,5 +110,5 @@ def _compared(
     gaps = one - two
     drawn = resampled_means(gaps, bootstrap)
     low, high = np.percentile(drawn, (2.5, 97.5)) if len(drawn) else (float("nan"), float("nan"))
-    p = float(wilcoxon(one, two).pvalue) if np.any(gaps != 0) else 1.0
+    p = float(wilcoxon(one, two)[1]) if np.any(gaps != 0) else 1.0  # statistic and p
     return name, float(one.mean()), float(two.mean()), float(low), float(high), len(patients), p

@@ -81,7 +81,7 @@ def surface_points(mask: Bool[ndarray, "i j k"], voxel_to_ras: Float[ndarray, "4
     wide = tuple(axis for axis in range(3) if mask.shape[axis] > 1)
     kept = inside.reshape([inside.shape[axis] for axis in wide])
     core = binary_erosion(kept, generate_binary_structure(len(wide), 1)) if wide else np.zeros_like(kept)
-    places = np.argwhere((kept & ~core).reshape(inside.shape)) + [part.start for part in box]
+    places = np.argwhere((kept & np.logical_not(core)).reshape(inside.shape)) + [part.start for part in box]
     return places @ voxel_to_ras[:3, :3].T
 
 
