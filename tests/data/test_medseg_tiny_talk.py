@@ -117,7 +117,7 @@ def test_lessons_of_a_row_do_not_see_each_other(backbone, facts: PictureFacts) -
     kept = batch.meant[: int((labels == seg).sum())]
     alone = [
         losses(speaking, type(batch)(features=batch.features, ids=ids, places=batch.places, labels=labels,
-                                     sees=batch.sees, meant=kept), seg, tables)["words"]
+                                     sees=batch.sees, marks=batch.marks, meant=kept), seg, tables)["words"]
         for ids in (batch.ids, changed)
     ]  # fmt: skip
     assert len(due) > 3

@@ -1,6 +1,6 @@
 """`python -m data.recipes.medseg_tiny.assemble WORK OUT`: backbone, grounding, volumes and language become one model.
 
-With `--write` the model goes into data/medsegr_tiny, in half precision, with its entry in the manifest.
+`--half` stores 16 bits per number, `--asset` puts the folder into the manifest of embedded assets it lies in.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from data.recipes.medseg_tiny.volumes import STRUCTURES
 from medseg.grounding.embedded_decoder import EmbeddedDecoderConfig
 from medseg.grounding.volume_decoder import VolumeDecoderConfig
 from medseg.model import MedSegConfig, MedSegModel, save_medseg
+from vlm_bridge.assets import write_manifest_entry
 from vlm_bridge.backbone.load import load_backbone
 
 
@@ -52,11 +53,20 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="folder with settled, volumes and language .safetensors")
     parser.add_argument("out", type=Path, help="folder of the model")
     parser.add_argument("--half", action="store_true", help="store numbers in 16 bits")
+    parser.add_argument("--asset", action="store_true", help="enter it into the manifest beside it")
     asked = parser.parse_args()
     model = assemble(*(asked.work / f"{name}.safetensors" for name in ("settled", "volumes", "language")))
     if asked.half:
         model.backbone.model.to(torch.bfloat16)  # type: ignore[union-attr]
     save_medseg(model, asked.out, half=asked.half)
+    if asked.asset:
+        write_manifest_entry(
+            asked.out.name, sorted(path for path in asked.out.rglob("*") if path.is_file()),
+            source="trained by data/recipes/medseg_tiny from data/vlm_tiny on public image sets (data/README.md)",
+            licence="weights: research use only, several training sets are non-commercial",
+            made_by="python -m data.recipes.medseg_tiny.warm_up, .volumes, .language and .assemble, in this order",
+            root=asked.out.parent,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

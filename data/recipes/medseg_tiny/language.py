@@ -29,6 +29,8 @@ from vlm_bridge.backbone.load import load_backbone
 
 _LESSONS = 7
 """Answers learned about a picture at a time."""
+_DECIDING = 3.0
+"""Weight of the words that decide an answer, against 1 of the others."""
 _LONGEST = 420
 """Tokens of a row; lessons that would not fit are left out."""
 
@@ -44,6 +46,8 @@ class LessonBatch:
     labels: Tensor
     sees: Tensor
     """bool [row 1 token other]."""
+    marks: tuple[int, int]
+    """Ids of <p> and </p>."""
     meant: Tensor
     """Int [seg 6]: row of the 2D table, of the 3D table, present, fine, of_previous, part; in order of the tokens."""
 
@@ -86,7 +90,7 @@ def pack(pictures: Sequence[SeenPicture], writer: Writer, seg: int, rng: np.rand
     sees |= (order[:, None] == order)[None]
     return LessonBatch(
         features=torch.from_numpy(np.stack(features)).float(), ids=ids, places=places, labels=labels,
-        sees=sees[:, None], meant=torch.tensor(meant, dtype=torch.long).reshape(-1, 6),
+        sees=sees[:, None], marks=writer.marks, meant=torch.tensor(meant, dtype=torch.long).reshape(-1, 6),
     )  # fmt: skip
 
 
@@ -163,7 +167,9 @@ def losses(speaking: Speaking, batch: LessonBatch, seg: int, tables: tuple[Tenso
         inputs_embeds=embedded, attention_mask=hidden_from, position_ids=batch.places, use_cache=False
     ).last_hidden_state
     due = batch.labels != IGNORED
-    words = cross_entropy(speaking.model.lm_head(states[due]).float(), batch.labels[due])
+    each = cross_entropy(speaking.model.lm_head(states[due]).float(), batch.labels[due], reduction="none")
+    weight = word_weights(batch.labels, batch.marks)[due]
+    words = (each * weight).sum() / weight.sum()
     said = states[batch.labels == seg]  # the states from which [SEG] is predicted
     flat, deep, present, fine, of_previous, part = batch.meant.unbind(1)
     says = speaking.heads.say(said)
@@ -178,6 +184,21 @@ def losses(speaking: Speaking, batch: LessonBatch, seg: int, tables: tuple[Tenso
         if known.any():
             found[name] = mse_loss(project(said[known]), table[rows[known]])
     return found
+
+
+def word_weights(labels: Tensor, marks: tuple[int, int]) -> Tensor:
+    """Weight of each word to be said: how an answer begins, and what it names, decide whether it is right.
+
+    `marks` are the ids of <p> and </p>.
+    """
+    due = labels != IGNORED
+    before = torch.zeros_like(due)
+    before[:, 1:] = due[:, :-1]
+    begins = due & ~before
+    second = torch.zeros_like(begins)
+    second[:, 1:] = begins[:, :-1]
+    inside = ((labels == marks[0]).cumsum(1) - (labels == marks[1]).cumsum(1)) > 0
+    return torch.where(begins | (second & due) | (inside & due), _DECIDING, 1.0)
 
 
 WEIGHTS = {"words": 1.0, "part": 0.2, "present": 0.2, "fine": 0.2, "it": 0.2, "prompt": 0.5, "volume": 0.2}

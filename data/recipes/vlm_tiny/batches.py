@@ -62,6 +62,7 @@ class Writer:
             self._turn, *self._plain("user\n"), start, *[context] * TOKENS_PER_TILE, stop, *self._newline
         ]  # fmt: skip
         self._opened = [self._end, *self._newline, self._turn, *self._plain("assistant\n")]
+        self.marks: tuple[int, int] = tuple(tokenizer.convert_tokens_to_ids([tokens.phrase_start, tokens.phrase_end]))
         self.next_question = [*self._newline, self._turn, *self._plain("user\n")]
 
     def _plain(self, text: str) -> list[int]:
