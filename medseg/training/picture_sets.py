@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
+from medseg.io.plain_picture import resized_values
 from medseg.training.importers.importer import as_runs, expect, opaque, read_json
 from medseg.training.question_writer.picture_facts import Mask, PictureFacts
 from medseg.training.question_writer.structures import STRUCTURES, structure
@@ -146,7 +146,7 @@ def _picture_files(record: QARecord, one: PictureSet, item: dict[str, Any]) -> _
         values = mask_values(record, MaskFacts(path=entry["file"]))
         own = values.shape == shape
         if not own:
-            values = cv2.resize(values, shape[::-1], interpolation=cv2.INTER_NEAREST)
+            values = resized_values(values, (shape[0], shape[1]))
         if entry.get("kind") == "labelmap" or "label" not in entry:
             for value, name in one.structures.items():
                 files.append((name, values == int(value), _place(entry["file"], int(value), own)))

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
-from medseg.errors import RecordError
+from medseg.errors import RecordError, StudyFileError
+from medseg.io.plain_picture import read_rgb, read_values
 from medseg.training.run_length import decode_mask
 from vlm_bridge.atomic_write import write_text_whole
 
@@ -190,7 +190,7 @@ def load_picture(record: QARecord) -> UInt8[ndarray, "height width 3"]:
     """
     if record.image.is_volume:
         raise RecordError(f"{record.image.path}: expected a picture, found a volume. Read it with read_study.")
-    return np.ascontiguousarray(_read_image(record.file(record.image.path), cv2.IMREAD_COLOR)[..., ::-1])
+    return _readable(read_rgb, record.file(record.image.path))
 
 
 def load_mask(record: QARecord, target: str) -> Bool[ndarray, "height width"] | Bool[ndarray, "i j k"]:
@@ -221,19 +221,17 @@ def mask_values(record: QARecord, facts: MaskFacts) -> ndarray:
     """
     path = record.file(facts.path)
     if not record.image.is_volume:
-        values = _read_image(path, cv2.IMREAD_UNCHANGED)
-        return values[..., 0] if values.ndim == 3 else values
+        return _readable(read_values, path)
     from medseg.io.read_study import read_study
 
     return np.asarray(read_study(path).volume.voxels)
 
 
-def _read_image(path: Path, flag: int) -> ndarray:
-    content = np.fromfile(path, np.uint8) if path.is_file() else np.zeros(0, np.uint8)
-    image = cv2.imdecode(content, flag) if content.size else None
-    if image is None:
-        raise RecordError(f"{path}: expected a picture, found none that can be read. Check the path in the record.")
-    return image
+def _readable(read: Callable[[Path], ndarray], path: Path) -> ndarray:
+    try:
+        return read(path)
+    except StudyFileError as error:
+        raise RecordError(str(error)) from None
 
 
 def _moved(record: QARecord, folder: Path) -> QARecord:

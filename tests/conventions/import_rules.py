@@ -35,7 +35,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     ),
     "matplotlib": ("vlm_bridge/spectra/plots.py",),
     "trl": ("vlm_bridge/finetune/*.py", "vlm_bridge/rl/*.py", "vlm_bridge/rewards/*.py"),
-    "tyro": ("*/cli.py", "*/cli_export.py", "*/cli_tuning.py", "*_config.py"),
+    "tyro": ("*/cli.py", "*/cli_*.py", "*_config.py"),
     "viser": ("vision3d/export/viewer.py", "vision3d/nerfstudio_plugin/*.py"),
 }
 """Library -> files of the product that may import it."""

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
+from PIL import Image, ImageDraw
 
-from medseg.errors import RecordError
+from medseg.errors import RecordError, StudyFileError
+from medseg.io.plain_picture import read_rgb
 from medseg.training.records import Dialogue, Kind, MaskFacts, QARecord, QATurn
 from medseg.training.run_length import encode_mask
 from medseg.training.turn_rules import turn_problems
@@ -88,15 +89,16 @@ def painted(polygons: list[Any], size: tuple[int, int], place: str) -> Bool[ndar
     Raises:
         RecordError: a polygon has fewer than three points, or they are no pairs.
     """
-    mask = np.zeros(size, np.uint8)
+    mask = Image.new("L", size[::-1])
     for polygon in polygons:
         try:
             points = np.asarray(polygon, np.float64).reshape(-1, 2)
         except (TypeError, ValueError):
             points = np.zeros((0, 2))
         expect(len(points) >= 3 and bool(np.isfinite(points).all()), place, "polygons of three points [x, y] and more")
-        cv2.fillPoly(mask, [np.rint(np.clip(points, -1e6, 1e6)).astype(np.int32)], (1.0,))
-    return mask > 0
+        corners = [(int(x), int(y)) for x, y in np.rint(np.clip(points, -1e6, 1e6))]
+        ImageDraw.Draw(mask).polygon(corners, fill=1, outline=1)
+    return np.asarray(mask) > 0
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -105,11 +107,11 @@ def picture_size(path: Path) -> tuple[int, int]:
     Raises:
         RecordError: it cannot be read.
     """
-    content = np.fromfile(path, np.uint8) if path.is_file() else np.zeros(0, np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-    if image is None:
-        raise RecordError(f"{path}: expected a picture, found none that can be read. Check the folder of the pictures.")
-    return image.shape[0], image.shape[1]
+    try:
+        height, width = read_rgb(path).shape[:2]
+    except StudyFileError as error:
+        raise RecordError(str(error)) from None
+    return height, width
 
 
 def plain_dialogue(label: str, target: str, *, question: str = "", kind: Kind = "explicit") -> Dialogue:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-import cv2
 import numpy as np
 from jaxtyping import Bool
 from numpy import ndarray
+from scipy import ndimage
 
 Side = Literal["upper", "lower", "left", "right"]
 _HALF_PIXELS = 12
@@ -42,10 +42,10 @@ def half(mask: Bool[ndarray, "height width"], side: Side) -> Bool[ndarray, "heig
 
 def pieces(mask: Bool[ndarray, "height width"]) -> list[Bool[ndarray, "height width"]]:
     """Connected pieces from the largest to the smallest, without crumbs of less than 5 % of the mask."""
-    count, labels, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    areas = facts[1:, cv2.CC_STAT_AREA]
+    labels, _ = ndimage.label(mask, structure=np.ones((3, 3), int))
+    areas = np.bincount(labels.ravel())[1:]
     order = [number for number in np.argsort(-areas, kind="stable") if areas[number] >= _PIECE_SHARE * areas.sum()]
-    return [labels == number + 1 for number in order] if count > 1 else []
+    return [labels == number + 1 for number in order]
 
 
 def extreme_piece(mask: Bool[ndarray, "height width"], rank: str) -> Bool[ndarray, "height width"] | None:
