@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 import numpy as np
+import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
@@ -58,6 +59,15 @@ class ClinicTab:
         """The picture that is shown, pixel by pixel."""
         source = self.page.locator("#picture img").get_attribute("src") or ""
         return np.asarray(Image.open(io.BytesIO(self.page.request.get(source).body())).convert("RGB"))
+
+    def expect_picture(self, wanted: np.ndarray) -> None:
+        """Wait until exactly this picture is shown."""
+        for _ in range(100):
+            shown = self.picture()
+            if shown.shape == wanted.shape and bool((shown == wanted).all()):
+                return
+            self.page.wait_for_timeout(200)
+        pytest.fail("another picture is shown")
 
     def notice(self) -> str:
         """The text of the notice that appeared last; it is closed."""
