@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import wilcoxon
@@ -110,5 +111,6 @@ def _compared(
     gaps = one - two
     drawn = resampled_means(gaps, bootstrap)
     low, high = np.percentile(drawn, (2.5, 97.5)) if len(drawn) else (float("nan"), float("nan"))
-    p = float(wilcoxon(one, two)[1]) if np.any(gaps != 0) else 1.0  # statistic and p
+    tested: Any = wilcoxon(one, two) if np.any(gaps != 0) else (0.0, 1.0)  # statistic and p
+    p = float(tested[1])
     return name, float(one.mean()), float(two.mean()), float(low), float(high), len(patients), p

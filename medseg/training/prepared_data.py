@@ -59,7 +59,7 @@ def prepare_data(
     """
     check_patients(records, validation)
     train = taught_answers(records, absent_probes=config.absent_probes, tokens=backbone.tokens)
-    held_out = taught_answers(validation, tokens=backbone.tokens) if validation else ()
+    held_out = list(taught_answers(validation, tokens=backbone.tokens)) if validation else []
     dataset = ConversationDataset([answer.on_disk() for answer in train])
     lengths = conversation_lengths(backbone, dataset, max_tiles=config.max_tiles, progress=progress)
     places = [dataset.place(number) for number in range(len(dataset))]

@@ -89,7 +89,7 @@ def painted(polygons: list[Any], size: tuple[int, int], place: str) -> Bool[ndar
     Raises:
         RecordError: a polygon has fewer than three points, or they are no pairs.
     """
-    mask = Image.new("L", size[::-1])
+    mask = Image.new("L", (size[1], size[0]))
     for polygon in polygons:
         try:
             points = np.asarray(polygon, np.float64).reshape(-1, 2)

@@ -42,7 +42,8 @@ def half(mask: Bool[ndarray, "height width"], side: Side) -> Bool[ndarray, "heig
 
 def pieces(mask: Bool[ndarray, "height width"]) -> list[Bool[ndarray, "height width"]]:
     """Connected pieces from the largest to the smallest, without crumbs of less than 5 % of the mask."""
-    labels, _ = ndimage.label(mask, structure=np.ones((3, 3), int))
+    labels = np.zeros(mask.shape, np.int32)
+    ndimage.label(mask, structure=np.ones((3, 3), int), output=labels)
     areas = np.bincount(labels.ravel())[1:]
     order = [number for number in np.argsort(-areas, kind="stable") if areas[number] >= _PIECE_SHARE * areas.sum()]
     return [labels == number + 1 for number in order]

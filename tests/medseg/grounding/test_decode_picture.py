@@ -79,8 +79,10 @@ def test_an_earlier_mask_reaches_its_token_alone(fine: bool) -> None:
     earlier[1, 40:60, 40:60] = 6.0
     found = PictureDecoder(Brightness(), picture).decode(torch.tensor([[0.5]] * 2), np.array([fine] * 2), earlier)
     marked = (found.logits > 0).numpy()
-    assert marked[0, 20, 20] and not marked[0, 50, 50]
-    assert marked[1, 50, 50] and not marked[1, 20, 20]
+    assert marked[0, 20, 20]
+    assert not marked[0, 50, 50]
+    assert marked[1, 50, 50]
+    assert not marked[1, 20, 20]
 
 
 def test_tokens_together_give_what_each_gives_alone() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
@@ -50,7 +52,7 @@ def test_an_answer_without_a_seg_has_no_tokens() -> None:
 def test_places_always_lie_in_the_plain_text(text: str) -> None:
     plain, places = plain_answer(text)
     assert len(places) == len(text) + 1
-    assert all(0 <= one <= other <= len(plain) for one, other in zip(places, places[1:], strict=False))
+    assert all(0 <= one <= other <= len(plain) for one, other in itertools.pairwise(places))
     assert plain == plain.strip(" ")
 
 

@@ -147,7 +147,7 @@ def test_bad_folders_are_refused(tmp_path: Path) -> None:
         load_medseg(folder)
     config = json.loads((folder / "medsegr.json").read_text())
     (folder / "medsegr.json").write_text(json.dumps({**config, "format": "other"}))
-    with pytest.raises(CheckpointError, match="medsegr.json"):
+    with pytest.raises(CheckpointError, match=r"medsegr\.json"):
         load_medseg(folder)
     with pytest.raises(CheckpointError):
         load_medseg(tmp_path / "nowhere")
