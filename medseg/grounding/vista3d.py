@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from monai.networks.nets import vista3d132
+from monai.networks.nets.vista3d import vista3d132
 from torch import Tensor, nn
 
 from medseg.errors import CheckpointError, InvalidInputError
@@ -60,8 +61,8 @@ class Vista3dMaskDecoder(nn.Module):
         self.fit = config.fit
         self.prompt_width = config.width
         network = vista3d132(encoder_embed_dim=config.width)
-        self.image_encoder = network.image_encoder
-        self.class_head = network.class_head
+        self.image_encoder: Any = network.image_encoder
+        self.class_head: Any = network.class_head
 
     def encode(self, volumes: Float[Tensor, "volume 1 i j k"]) -> EncodedVolumes:
         """Features of every voxel, mapped as the class head maps them.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from monai.networks.nets import SegResNet
+from monai.networks.nets.segresnet import SegResNet
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
@@ -57,7 +57,7 @@ class VolumeMaskDecoder(nn.Module):
             init_filters=config.filters, blocks_down=config.blocks_down, blocks_up=config.blocks_up, out_channels=1
         )
         # the network's own last layer knows no token; dot products take its place
-        self.network.conv_final = nn.Identity()
+        self.network.conv_final = nn.Sequential()
         # convolutions of few channels are quicker on a CPU when channels lie together
         self.network.to(memory_format=torch.channels_last_3d)
         channels = [config.filters * 2**level for level in reversed(range(len(config.blocks_down)))]
@@ -122,7 +122,8 @@ def _dot(maps: Tensor, volume: Tensor, filters: Tensor) -> Tensor:
 
 def _pooled(coarse: Tensor, volume: Tensor, logits: Tensor) -> Tensor:
     """[token 3c]: mean and maximum of the coarsest map, and its mean over the mask that was drawn."""
-    shares = nn.functional.adaptive_avg_pool3d(torch.sigmoid(logits)[:, None], coarse.shape[2:])
+    i, j, k = coarse.shape[2:]
+    shares = nn.functional.adaptive_avg_pool3d(torch.sigmoid(logits)[:, None], (i, j, k))
     own = coarse[volume]
     inside = (own * shares).sum((2, 3, 4)) / shares.sum((2, 3, 4)).clamp(min=1e-6)
     return torch.cat([own.mean((2, 3, 4)), own.amax((2, 3, 4)), inside], dim=1)

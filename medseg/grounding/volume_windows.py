@@ -103,8 +103,9 @@ def window_network(
             decoder.decode(encoded, _of_volume(number, len(prompts), prompts), prompts)
             for number in range(len(windows))
         ]
-        for one in found if said is not None else ():
-            said.add(one)
+        if said is not None:
+            for one in found:
+                said.add(one)
         return torch.stack([one.logits for one in found])
 
     return network
