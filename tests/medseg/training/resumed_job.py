@@ -33,7 +33,7 @@ def settings() -> MedSegTrainConfig:
         evaluate_every=2,
         log_every=3,  # not a divisor of save_every
         warmup_ratio=0.2,
-        fine_labels=("small disc",),  # windows are drawn by chance
+        fine_labels=("small",),  # windows are drawn by chance
     )
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Bool, UInt8
 from numpy import ndarray
 
 from medseg.grounding.embedded_decoder import EmbeddedDecoderConfig
+from medseg.grounding.mask_parts import part_of
 from medseg.model import MedSegConfig, MedSegModel
 from medseg.training.config import MedSegStage, MedSegTrainConfig
 from medseg.training.records import ImageFacts, MaskFacts, QARecord, QATurn, TargetFacts
@@ -22,8 +23,8 @@ from vlm_bridge.prompts.new_rows import add_tokens_to_model
 from vlm_bridge.prompts.special_tokens import SpecialTokens
 
 SIDE = 64
-LARGER, LEFT = "Mark the larger disc.", "The one left of the line?"
-BOTH, ABSENT, PART, TEXT = "Both discs, large first.", "Is there a square?", "Its upper half?", "What is this?"
+LARGER, LEFT = "The larger?", "The one on the left?"
+BOTH, ABSENT, PART, TEXT = "Both, larger first.", "A square?", "Upper half?", "What is this?"
 
 
 def tiny_medseg(seed: int = 0, *, seg_state: SegState = "predicting") -> MedSegModel:
@@ -45,13 +46,13 @@ def quick(*stages: MedSegStage, **changes: object) -> MedSegTrainConfig:
 
 
 def shapes(number: int) -> tuple[UInt8[ndarray, "h w 3"], dict[str, Bool[ndarray, "h w"]]]:
-    """A large and a small disc on both sides of a line, with their masks; every picture has them elsewhere."""
+    """A big and a small disc on both sides of a line, with their masks; every picture has them elsewhere."""
     rng = np.random.default_rng(number)
     swapped = number % 2
     canvas = np.full((SIDE, SIDE, 3), 40, np.uint8)
     canvas[:, SIDE // 2 - 1 : SIDE // 2 + 1] = 90
     masks = {}
-    for place, (name, radius) in enumerate((("large", 11), ("small", 6))):
+    for place, (name, radius) in enumerate((("big", 12), ("small", 7))):
         column = SIDE // 4 if (place + swapped) % 2 == 0 else 3 * SIDE // 4
         row = int(rng.integers(14, SIDE - 14))
         drawn = np.zeros((SIDE, SIDE), np.uint8)
@@ -76,27 +77,24 @@ def turns(question: str, answer: str, targets: tuple[str, ...] = (), **facts: ob
 
 def _record(folder: Path, number: int) -> QARecord:
     picture, masks = shapes(number)
-    masks["half"] = masks["large"] & (np.arange(SIDE) < np.nonzero(masks["large"])[0].mean())[:, None]
+    masks["half"] = part_of(masks["big"], "upper half")
     cv2.imwrite(str(folder / f"{number}.png"), picture[..., ::-1])
     for name, mask in masks.items():
         cv2.imwrite(str(folder / f"{number}_{name}.png"), mask.astype(np.uint8) * 255)
-    left = "large" if number % 2 == 0 else "small"
+    left = "big" if number % 2 == 0 else "small"
     dialogues = (
-        (*turns(LARGER, "It is the <p>large disc</p> [SEG].", ("large",), kind="explicit"),
-         *turns(PART, "The <p>half</p> [SEG].", ("half",), kind="history", refers_to=("large",))),
-        turns(LEFT, f"The <p>{left} disc</p> [SEG].", (left,), kind="spatial"),
-        turns(BOTH, "<p>large disc</p> [SEG], <p>small disc</p> [SEG]", ("large", "small"), kind="multi"),
-        turns(ABSENT, "No square here.", kind="absent", asked=("square",)),
-        turns(TEXT, "Two discs.", kind="text"),
+        (*turns(LARGER, "<p>big</p> [SEG]", ("big",), kind="explicit"),
+         *turns(PART, "<p>half</p> [SEG]", ("half",), kind="history", refers_to=("big",))),
+        turns(LEFT, f"<p>{left}</p> [SEG]", (left,), kind="spatial"),
+        turns(BOTH, "<p>big</p> [SEG]<p>small</p> [SEG]", ("big", "small"), kind="multi"),
+        turns(ABSENT, "No.", kind="absent", asked=("square",)),
+        turns(TEXT, "Discs.", kind="text"),
     )  # fmt: skip
-    labels = {"large": "large disc", "small": "small disc", "half": "half"}
     return QARecord(
         id=f"shapes-{number}",
         patient=f"p{number % 4}",
         image=ImageFacts(path=f"{number}.png"),
-        targets={
-            key: TargetFacts(label=label, mask=MaskFacts(path=f"{number}_{key}.png")) for key, label in labels.items()
-        },
+        targets={key: TargetFacts(label=key, mask=MaskFacts(path=f"{number}_{key}.png")) for key in masks},
         conversations=dialogues,
         folder=folder,
     )

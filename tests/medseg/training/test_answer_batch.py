@@ -65,7 +65,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> tuple[TaughtAnswer, ...
 
 
 def items_of(model: MedSegModel, answers: tuple[TaughtAnswer, ...]) -> AnswerItems:
-    made = ItemSettings(fit=model.decoder.fit, grid=32, seed=0, fine_share=0.35, fine_labels=("small disc",))
+    made = ItemSettings(fit=model.decoder.fit, grid=32, seed=0, fine_share=0.35, fine_labels=("small",))
     return AnswerItems(answers, made)
 
 
@@ -106,7 +106,7 @@ def test_only_the_last_answer_is_taught(answers: tuple[TaughtAnswer, ...]) -> No
     model = tiny_medseg()
     batch = make_batch(model.backbone, [items_of(model, answers)[(0, 1)]], seg_state="predicting")
     said = model.backbone.tokenizer.decode(batch.prompt.ids[batch.taught])
-    assert said == "The<p>half</p> [SEG].<|im_end|>".replace("The<p>", "The <p>")
+    assert said == "<p>half</p> [SEG]<|im_end|>"
 
 
 def test_answers_without_masks_still_reach_every_parameter(answers: tuple[TaughtAnswer, ...]) -> None:

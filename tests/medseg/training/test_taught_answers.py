@@ -35,12 +35,12 @@ def with_turns(record: QARecord, *dialogues: tuple[QATurn, ...]) -> QARecord:
 
 def test_each_answer_has_the_dialogue_before_it_in_plain_words(record: QARecord) -> None:
     first, second = taught_answers([record])[:2]
-    assert (first.history, first.answer) == ((), "It is the <p>large disc</p> [SEG].")
-    assert second.history == ((first.question, "It is the large disc."),)
-    assert (second.targets, second.refers_to, second.kind) == (("half",), ("large",), "history")
+    assert (first.history, first.answer) == ((), "<p>big</p> [SEG]")
+    assert second.history == ((first.question, "big"),)
+    assert (second.targets, second.refers_to, second.kind) == (("half",), ("big",), "history")
     messages = second.conversation(Image.new("RGB", (4, 4))).messages
     assert [message.text for message in messages] == [
-        first.question, "It is the large disc.", second.question, "The <p>half</p> [SEG].",
+        first.question, "big", second.question, "<p>half</p> [SEG]",
     ]  # fmt: skip
     assert [len(message.images) for message in messages] == [1, 0, 0, 0]
 
@@ -51,7 +51,7 @@ def test_questions_are_cleaned_as_inference_cleans_them(record: QARecord) -> Non
 
 
 def test_an_answer_of_marks_alone_leaves_something_in_the_history(record: QARecord) -> None:
-    both = (*turns("Mark it.", "<p></p> [SEG]", ("large",)), *turns("More?", "No."))
+    both = (*turns("Mark it.", "<p></p> [SEG]", ("big",)), *turns("More?", "No."))
     assert taught_answers([with_turns(record, both)])[1].history == (("Mark it.", "..."),)
 
 
@@ -62,7 +62,7 @@ def test_absent_things_are_probed_without_teaching_the_words(record: QARecord) -
     assert (probe.targets, probe.words_taught) == ((ABSENT,), False)
     assert probe.answer.count("[SEG]") == 1
     assert "<p>square</p>" in probe.answer
-    assert any(probe.answer.replace("square", name) == one.answer for one in plain for name in ("large disc", "half"))
+    assert any(probe.answer.replace("square", name) == one.answer for one in plain for name in ("big", "half", "small"))
     loaded = load_answer(probe)
     assert (loaded.present, bool(loaded.masks[0].any())) == ((False,), False)
 
@@ -75,11 +75,11 @@ def test_a_probe_needs_no_other_answers(record: QARecord) -> None:
 @pytest.mark.parametrize(
     ("dialogue", "message"),
     [
-        (turns("Mark.", "The <p>disc</p> [SEG] and [SEG].", ("large",)), "found 2 and 1 targets"),
-        (turns("Mark.", "No disc.", ("large",)), "found 0 and 1 targets"),
-        (turns("Mark.", "The <p>disc</p> [SEG].", ("t9",)), "expected targets among large, small, half, found t9"),
+        (turns("Mark.", "The <p>disc</p> [SEG] and [SEG].", ("big",)), "found 2 and 1 targets"),
+        (turns("Mark.", "No disc.", ("big",)), "found 0 and 1 targets"),
+        (turns("Mark.", "The <p>disc</p> [SEG].", ("t9",)), "expected targets among big, small, half, found t9"),
         (turns("Mark.", "A [SEG].", ("half",), refers_to=("t8",)), "found t8"),
-        (turns("Mark.", "[SEG]", ("large",)), "expected a word before the first"),
+        (turns("Mark.", "[SEG]", ("big",)), "expected a word before the first"),
         (turns("Mark.", " "), "expected turns with words"),
         (turns("Mark.", "No.")[:1], "an answer last, found user"),
         (turns("Mark.", "No.")[::-1], "found assistant, user"),
@@ -105,15 +105,15 @@ def test_records_without_dialogues_are_too_little(record: QARecord) -> None:
 
 
 def test_a_mask_of_another_size_is_refused(record: QARecord) -> None:
-    targets = {**record.targets, "large": TargetFacts(label="x", mask=MaskFacts(rle=(4,), size=(2, 2)))}
+    targets = {**record.targets, "big": TargetFacts(label="x", mask=MaskFacts(rle=(4,), size=(2, 2)))}
     answer = taught_answers([replace(record, targets=targets)])[0]
     with pytest.raises(RecordError, match=r"expected a mask of \(64, 64\) pixels as the picture, found \(2, 2\)"):
         load_answer(answer)
 
 
 def test_a_file_that_is_gone_is_named(record: QARecord) -> None:
-    record.file("0_large.png").unlink()
-    with pytest.raises(RecordError, match=r"expected a file at 0_large\.png"):
+    record.file("0_big.png").unlink()
+    with pytest.raises(RecordError, match=r"expected a file at 0_big\.png"):
         digest_of(taught_answers([record]))
 
 
@@ -121,9 +121,9 @@ def test_the_digest_tells_pictures_masks_and_words_and_not_where_they_lie(tmp_pa
     (one,), (other,) = write_shapes(tmp_path / "a", 1), write_shapes(tmp_path / "b", 1)
     first = digest_of(taught_answers([one]))
     assert first == digest_of(taught_answers([other]))
-    other.file("0_half.png").write_bytes(one.file("0_large.png").read_bytes())
+    other.file("0_half.png").write_bytes(one.file("0_big.png").read_bytes())
     assert first != digest_of(taught_answers([other]))
-    changed = with_turns(one, turns("What?", "Two discs."), *one.conversations[1:])
+    changed = with_turns(one, turns("What?", "Discs."), *one.conversations[1:])
     assert first != digest_of(taught_answers([changed]))
 
 
