@@ -38,6 +38,8 @@ class Evaluate:
     """Also let the segmenter mark the reference answers, where it can."""
     tolerance_mm: float = 2.0
     """Of the surface Dice (NSD)."""
+    bootstrap: int = 1000
+    """Samples of patients that the intervals are drawn from."""
     against: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Folder of another evaluation of the same records, to be compared: comparison.md."""
 
@@ -49,12 +51,18 @@ def run_evaluate(command: Evaluate, *, progress: bool = False) -> str:
         MedSegError: records, folder or segmenter cannot be used.
     """
     from medseg.evaluation.evaluate import EvaluateConfig, evaluate
+    from medseg.evaluation.figures import Bootstrap
     from medseg.inference.catalogue import load_segmenter
     from medseg.study.result import RESEARCH_USE
 
     records = _records(command)
     segmenter = load_segmenter(command.segmenter, weights=command.weights, device=command.device)
-    config = EvaluateConfig(forced=command.forced, tolerance_mm=command.tolerance_mm, progress=progress)
+    config = EvaluateConfig(
+        forced=command.forced,
+        tolerance_mm=command.tolerance_mm,
+        bootstrap=Bootstrap(rounds=command.bootstrap),
+        progress=progress,
+    )
     report = evaluate(segmenter, records, command.output, config=config)
     lines = []
     for mode, figures in report.overall.items():
@@ -87,11 +95,12 @@ def _records(command: Evaluate) -> Sequence[QARecord]:
 
 def _compare(command: Evaluate, other: Path) -> Path:
     from medseg.evaluation.case_log import read_cases
+    from medseg.evaluation.figures import Bootstrap
     from medseg.evaluation.paired_comparison import compare_runs
     from medseg.evaluation.report_files import comparison_markdown
     from vlm_bridge.atomic_write import write_text_whole
 
-    rows = compare_runs(read_cases(command.output), read_cases(other))
+    rows = compare_runs(read_cases(command.output), read_cases(other), bootstrap=Bootstrap(rounds=command.bootstrap))
     path = command.output / "comparison.md"
     write_text_whole(path, comparison_markdown(rows, command.output.name, other.name))
     return path

@@ -71,10 +71,22 @@ def grid_of(record: QARecord, volume: Volume, *, tolerance_mm: float, tolerance_
 
 
 def set_name(record: QARecord) -> str:
-    """The data set of a record: `qa.set`, else `image.source.set`, else modality and body part."""
+    """The data set of a record: `qa.set`, else `image.source.set`, else what id and patient both begin with up to a
+    hyphen, else modality and body part.
+
+    Example:
+        >>> from medseg.training.records import ImageFacts
+        >>> image = ImageFacts(path="a.png", modality="CT", body_part="chest")
+        >>> one = QARecord(id="lungs-7", patient="lungs-p3", image=image, targets={}, conversations=())
+        >>> set_name(one)
+        'lungs'
+    """
     for place in (record.qa, record.image.source or {}):
         if isinstance(place.get("set"), str) and place["set"]:
             return place["set"]
+    (first, hyphen, _), (other, too, _) = record.id.partition("-"), record.patient.partition("-")
+    if first and first == other and hyphen and too:
+        return first
     return " ".join(part for part in (record.image.modality, record.image.body_part) if part) or _UNNAMED_SET
 
 

@@ -80,15 +80,16 @@ def test_too_few_pictures_are_said(records: list[QARecord]) -> None:
 
 def test_the_command(records: list[QARecord], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_qa_records(records, tmp_path / "records.jsonl")
+    quick = ("--bootstrap", "10")
     out, other = tmp_path / "out", tmp_path / "other"
-    assert main(["evaluate", str(path), "-o", str(out), "--limit", "2"]) == 0
+    assert main(["evaluate", str(path), "-o", str(out), "--limit", "2", *quick]) == 0
     told = capsys.readouterr().out
     assert "generated: dice" in told
     assert "Not a medical device" in told
     assert len((out / "cases.jsonl").read_text().splitlines()) == 2
-    assert main(["evaluate", str(path), "-o", str(other), "--against", str(out)]) == 0
+    assert main(["evaluate", str(path), "-o", str(other), "--against", str(out), *quick]) == 0
     assert "| dice |" in (other / "comparison.md").read_text()
-    assert main(["evaluate", str(path), "-o", str(tmp_path / "talks"), "--dialogues", "2"]) == 0
+    assert main(["evaluate", str(path), "-o", str(tmp_path / "talks"), "--dialogues", "2", *quick]) == 0
     assert len(read_qa_records(tmp_path / "talks" / "dialogues.jsonl")) == 2
     capsys.readouterr()
     assert main(["evaluate", str(path), "-o", str(out), "--limit", "0"]) == 1

@@ -29,7 +29,7 @@ from tests.medseg.evaluation.known_segmenters import (
     volume_record,
 )
 
-QUICK = EvaluateConfig(bootstrap=Bootstrap(rounds=20))
+QUICK = EvaluateConfig(bootstrap=Bootstrap(rounds=5))
 
 
 @pytest.fixture
