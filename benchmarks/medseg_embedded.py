@@ -44,7 +44,7 @@ def held_out_records(shared: Path, per_set: int, seed: int = 0) -> list[QARecord
     ]  # fmt: skip
     found = []
     for one in (*sets, HIPPOCAMPUS):
-        config = RecordsConfig(per_kind=1, seed=seed, test=1.0 if one.folder == ETIS.folder else 0.2)
+        config = RecordsConfig(per_kind=1, seed=seed, test=0.5 if one.folder == ETIS.folder else 0.2)
         records = [record for record in records_from_sets(shared, [one], config) if record.split == "test"]
         kept = np.unique(np.linspace(0, len(records) - 1, min(per_set, len(records))).round().astype(int))
         found += [records[number] for number in kept]

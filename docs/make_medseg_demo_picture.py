@@ -18,7 +18,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as player:
         page_path = run_demo(Path(folder) / "demo").page
         browser = player.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1100, "height": 1500})
+        page = browser.new_page(viewport={"width": 1100, "height": 960})
         page.goto(page_path.as_uri())
         shot = Path(folder) / "page.png"
         page.screenshot(path=shot, full_page=False)

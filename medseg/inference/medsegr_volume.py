@@ -27,6 +27,8 @@ from medseg.study.slice_plan import SlicePlan, stretch
 from medseg.study.volume import Volume
 from medseg.study.windows import IntensityWindow
 
+_NOWHERE = -8.0
+"""Evidence of a target that was followed to no slice."""
 _EARLIER_LOGIT = 6.0
 """Size of the logits as which an earlier mask enters the decoder."""
 
@@ -131,7 +133,8 @@ class VolumeGrounder:
             masks = (found.logits > 0).cpu().numpy()[:, None]
             return [self.plan.volume_of(one) for one in masks], found.overlap, found.object_logits
         followed = propagate(decode, self.plan.shape, prompts)
-        evidence = torch.from_numpy(followed.evidence.max(1)).float()
+        # where no slice was kept, no single one speaks for the target
+        evidence = torch.from_numpy(np.where(followed.key >= 0, followed.evidence.max(1), _NOWHERE)).float()
         return (
             [self.plan.volume_of(one) for one in followed.masks],
             torch.from_numpy(followed.overlap).float(),
