@@ -1,7 +1,8 @@
 """`ask_dialogue`: the questions of one dialogue put to a segmenter, its own way and with reference answers given.
 
 Generated: each question goes through `segment`, gates and all, as a user meets it, with the segmenter's own answers as
-history. Forced: the segmenter marks the reference answer, no gate in between, with reference answers as history.
+history. Forced: the segmenter marks the reference answer, no gate in between, with reference answers in words as
+history and the masks it made for them itself. A true mask is never handed in: "again" would only ask to copy it.
 """
 
 from __future__ import annotations
@@ -42,18 +43,20 @@ def ask_dialogue(
     dialogue = record.conversations[number]
     scores = []
     own: list[Turn] = []
-    true: list[Turn] = []
+    given: list[Turn] = []
     for place, (asked, answered) in enumerate(questions_of(record, dialogue)):
         question = _question(record, number, place, asked)
         expected = _expected(record, opened, asked, answered)
         said, turn = _answered(segmenter, opened.volume, asked.text, own, gates)
         scores.append(score_turn(question, "generated", said, expected, grid))
         own.append(turn)
+        marked: tuple[Shown, ...] = ()
         if forced and isinstance(segmenter, ForcedSegmenter) and SEG in answered.text:
-            said = _grounded(segmenter, opened.volume, asked.text, true, answered.text)
+            said = _grounded(segmenter, opened.volume, asked.text, given, answered.text)
             scores.append(score_turn(question, "forced", said, expected, grid))
-        masks = tuple(opened.masks[key] for key in answered.targets)
-        true.append(Turn(question=asked.text, answer=words_of(answered.text), masks=masks))
+            marked = said.shown
+        masks = tuple(one.mask for one in marked)
+        given.append(Turn(question=asked.text, answer=words_of(answered.text), masks=masks))
     return scores
 
 

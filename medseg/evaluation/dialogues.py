@@ -19,6 +19,7 @@ from medseg.training.question_writer.history_writer import write_history
 from medseg.training.question_writer.picture_facts import Conversation, Exchange, Mask, PictureFacts
 from medseg.training.question_writer.scene import Scene, read_scene
 from medseg.training.question_writer.structures import STRUCTURES
+from medseg.training.question_writer.templates import AGAIN
 from medseg.training.question_writer.wordings import WordingChoice
 from medseg.training.records import Kind, MaskFacts, QARecord, QATurn, TargetFacts, load_mask
 from medseg.training.run_length import encode_mask
@@ -30,6 +31,7 @@ _TALKS_TRIED = 40
 _QUESTIONS_TRIED = 6
 _ROUNDS = 30
 _TURNS = (2, 3, 4)
+_AGAIN = frozenset(one.id for one in AGAIN)
 Rng = np.random.Generator
 
 
@@ -95,18 +97,30 @@ def _dialogue_about(record: QARecord, rng: Rng, choice: WordingChoice, turns: in
 
 def _talk(scene: Scene, rng: Rng, choice: WordingChoice, turns: int) -> Conversation | None:
     first = _one_of(_FIRST, scene, rng, choice)
-    second = write_history(scene, (first,), rng, choice) if first is not None and first.targets else None
+    second = _follow_up(scene, (first,), rng, choice) if first is not None and first.targets else None
     if first is None or second is None:
         return None
     talk: Conversation = (first, second)
     for _ in range(_QUESTIONS_TRIED):
         if len(talk) == turns:
             break
-        history = write_history(scene, talk, rng, choice) if rng.random() < 0.5 else None
+        history = _follow_up(scene, talk, rng, choice) if rng.random() < 0.5 else None
         following = history or _one_of(_LATER, scene, rng, choice)
         if following is not None and all(following.question != earlier.question for earlier in talk):
             talk = (*talk, following)
     return talk
+
+
+def _follow_up(scene: Scene, talk: Conversation, rng: Rng, choice: WordingChoice) -> Exchange | None:
+    """A question about what was marked; `again`, which any mask answers as well as the first did, only for want of one
+    that asks for something of it.
+    """
+    found = None
+    for _ in range(_QUESTIONS_TRIED):
+        found = write_history(scene, talk, rng, choice)
+        if found is None or found.wording not in _AGAIN:
+            break
+    return found
 
 
 def _one_of(kinds: Sequence[Kind], scene: Scene, rng: Rng, choice: WordingChoice) -> Exchange | None:

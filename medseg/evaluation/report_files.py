@@ -25,8 +25,8 @@ _TEXT_MAX = 90
 _INTRODUCTION = (
     "Figures are means over patients of the means over their questions, with 95 % intervals (bootstrap over patients). "
     "*Generated*: the segmenter's own words and masks, through the gates, its own answers as history. *Forced*: masks "
-    "for the reference answer, given in words, with reference answers as history; published figures of comparable "
-    "models are mostly of this kind, and it is the easier one."
+    "for the reference answer, given in words, with reference words and its own masks for them as history; published "
+    "figures of comparable models are mostly of this kind, and it is the easier one."
 )
 
 

@@ -14,7 +14,7 @@ from medseg.evaluation.overlap import Overlap
 
 Mode = Literal["generated", "forced"]
 """`generated`: the segmenter's own words and masks, with its own answers as history. `forced`: masks for the reference
-answer in words, with reference answers as history."""
+answer in words, with reference words and its own masks for them as history."""
 MODES: tuple[Mode, ...] = ("generated", "forced")
 _NAN = float("nan")
 

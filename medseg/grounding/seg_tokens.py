@@ -78,7 +78,7 @@ def plain_answer(marked: str, tokens: SpecialTokens = SpecialTokens()) -> tuple[
             continue
         if character in ".,;:!?" and kept and kept[-1] == " ":
             kept.pop()
-            places[-1] = len(kept)
+            places = [min(place, len(kept)) for place in places]
         kept.append(character)
     places.append(len(kept))
     text = "".join(kept).rstrip()

@@ -215,6 +215,28 @@ class Claiming(Perfect):
         return answer_of(f"Here are {words}<p>spleen</p> [SEG].", [*(mask for _, mask in found), spleen])
 
 
+class Copying(Perfect):
+    """Marks a corner at first; afterwards repeats the last mask of its history."""
+
+    name = "copying"
+
+    def from_history(self, question: str, volume: Volume, history: Sequence[Turn]) -> list[ndarray]:
+        corner = np.zeros(volume.shape, dtype=bool)
+        corner[:3, :3] = True
+        seen = [mask for turn in history for mask in turn.masks]
+        return [seen[-1] if seen else corner for _ in truth(question, volume)]
+
+    def answer(
+        self, volume: Volume, question: str, history: Sequence[Turn], window: IntensityWindow | None = None
+    ) -> Answer:
+        return answer_of(reference_text(question), self.from_history(question, volume, history))
+
+    def ground_answer(
+        self, volume: Volume, question: str, history: Sequence[Turn], said: str, window: IntensityWindow | None = None
+    ) -> Answer:
+        return answer_of(said, self.from_history(question, volume, history))
+
+
 class Breaking(Perfect):
     """Answers the second question with a mask of another grid."""
 

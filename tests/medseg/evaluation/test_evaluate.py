@@ -19,6 +19,7 @@ from medseg.training.records import ImageFacts, QARecord, QATurn
 from tests.medseg.evaluation.known_segmenters import (
     Breaking,
     Claiming,
+    Copying,
     Empty,
     Perfect,
     Refusing,
@@ -135,6 +136,12 @@ def test_history_is_the_segmenters_own(records: list[QARecord]) -> None:
     one = Perfect()
     evaluate(one, records[:1], config=QUICK)
     assert [turns for _, turns in one.asked] == [0, 1, 2, 3]
+
+
+def test_no_true_mask_is_handed_in(records: list[QARecord]) -> None:
+    report = evaluate(Copying(), records, config=QUICK)
+    for mode in ("generated", "forced"):
+        assert kinds(report, "dice", mode) == {"multi": 0, "history": 0}
 
 
 def test_without_forced_answers_there_is_one_mode(records: list[QARecord]) -> None:
