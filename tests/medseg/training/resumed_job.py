@@ -55,7 +55,7 @@ def stop_after_steps(count: int, stop: Callable[[], Any]) -> Callable[[], None]:
         done.append(1)
         return step(self, *arguments)
 
-    torch.optim.AdamW.step = counted
+    torch.optim.AdamW.step = counted  # type: ignore[method-assign]
     return lambda: setattr(torch.optim.AdamW, "step", step)
 
 

@@ -56,7 +56,7 @@ def shapes(number: int) -> tuple[UInt8[ndarray, "h w 3"], dict[str, Bool[ndarray
         column = SIDE // 4 if (place + swapped) % 2 == 0 else 3 * SIDE // 4
         row = int(rng.integers(14, SIDE - 14))
         drawn = np.zeros((SIDE, SIDE), np.uint8)
-        cv2.circle(drawn, (column, row), radius, 1, -1)
+        cv2.circle(drawn, (column, row), radius, (1,), -1)
         masks[name] = drawn > 0
         canvas[drawn > 0] = (230, 200, 120)
     return canvas, masks

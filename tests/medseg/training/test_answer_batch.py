@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from tests.vlm_bridge.decoding.tiny_backbone import picture, tiny_backbone
 from vlm_bridge.decoding.answer_text import answer_ids
 from vlm_bridge.decoding.seg_states import SegState, append_answers, read_seg_states
 from vlm_bridge.prompts.conversation import Conversation, Message
+from vlm_bridge.prompts.encode_conversation import special_id
 
 SAID = ["No.", "it is <p>the left kidney</p> [SEG].", "<p>liver</p> [SEG], <p>x</p> [SEG] and [SEG]"]
 PICTURES = [(), (picture(),), (picture(28, 28, seed=1), picture(seed=2))]
@@ -47,7 +49,7 @@ def test_sites_are_those_of_the_last_answer(seg_state: SegState, back: int, left
         batch = append_answers(prompts, [torch.tensor(answer_ids(backbone, text)) for text in SAID], pad=0)
     else:
         batch = backbone.encode([talk(number, answered=True) for number in range(3)], to_answer=False)
-    seg = backbone.tokenizer.convert_tokens_to_ids("[SEG]")
+    seg = special_id("[SEG]", backbone.tokenizer)
     row, place = seg_sites(batch, last_answers(batch.answers), seg, seg_state)
     assert row.tolist() == [1, 2, 2, 2]
     for number in range(3):
@@ -117,10 +119,11 @@ def test_answers_without_masks_still_reach_every_parameter(answers: tuple[Taught
     loss, parts = answer_pass(model, batch, LossWeights(), backbone_learns=True)
     loss.backward()
     assert loss.item() == pytest.approx(parts["words"].item())
+    head: Any = model.language.lm_head
     reached = {name: value.grad for name, value in model.projection.named_parameters()}
     assert all(value is not None and not value.any() for value in reached.values())
     assert all(value.grad is not None for value in model.heads.parameters())
-    assert model.language.lm_head.weight.grad.abs().sum() > 0
+    assert head.weight.grad.abs().sum() > 0
 
 
 def test_gradients_go_where_they_should(answers: tuple[TaughtAnswer, ...]) -> None:
@@ -128,7 +131,8 @@ def test_gradients_go_where_they_should(answers: tuple[TaughtAnswer, ...]) -> No
     batch = make_batch(model.backbone, [items_of(model, answers)[(0, 0)]], seg_state="predicting")
     answer_pass(model, batch, LossWeights(words=0.0), backbone_learns=False)[0].backward()
     assert all(value.grad is None for value in model.language.parameters())
-    assert model.projection[0].weight.grad.abs().sum() > 0
+    learned = [value.grad for value in model.projection.parameters()]
+    assert all(grad is not None and grad.any() for grad in learned)
     answer_pass(model, batch, LossWeights(words=0.0), backbone_learns=True)[0].backward()
     assert sum(value.grad.abs().sum() for value in model.language.parameters() if value.grad is not None) > 0
 

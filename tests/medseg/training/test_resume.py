@@ -80,7 +80,8 @@ def test_a_run_killed_in_its_second_stage_ends_the_same(tmp_path: Path, checkout
     assert_same(run(folder, resume=True), unbroken)
 
 
-@pytest.mark.parametrize("step", [3, STEPS[0]])
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [1, 3, STEPS[0], STEPS[0] + 1])
 def test_a_run_stopped_at_any_step_ends_the_same(tmp_path: Path, unbroken: Ended, step: int) -> None:
     stopped(tmp_path / "run", step, resume=False)
     assert_same(run(tmp_path / "run", resume=True), unbroken)

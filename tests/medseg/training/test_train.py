@@ -37,18 +37,18 @@ def few_kinds(records: list, kinds: tuple[str, ...] = FEW) -> list:
 @pytest.mark.slow
 def test_a_few_pictures_are_learned_by_heart(tmp_path: Path) -> None:
     """Grounding and language together: the right words, masks in the order of mention, no token for what is absent."""
-    records = few_kinds(write_shapes(tmp_path / "data", 3))
+    records = few_kinds(write_shapes(tmp_path / "data", 2))
     model = tiny_medseg()
-    stage = MedSegStage(policy="sft_all", steps=100, learning_rate=6e-3, backbone_rate=5e-3)
+    stage = MedSegStage(policy="sft_all", steps=140, learning_rate=3e-3, backbone_rate=3e-3)
     train_medseg(
-        model, records, quick(stage, batch_size=12, log_every=100, fine_share=0.0), tmp_path / "run", progress=False
+        model, records, quick(stage, batch_size=8, log_every=140, fine_share=0.0), tmp_path / "run", progress=False
     )
     found = ask_all(model, taught_answers(records))
     for one in found:
         assert one.said == one.taught.answer
         assert len(one.masks) == len(one.taught.targets)
     overlaps = [overlap for one in found for overlap in one.overlaps]
-    assert len(overlaps) == 9
+    assert len(overlaps) == 6
     assert np.mean(overlaps) > 0.8
     (first, second) = next(one.masks for one in found if one.taught.kind == "multi")
     assert first.sum() > 1.5 * second.sum()
@@ -59,7 +59,7 @@ def test_sixteen_shapes_are_learned_by_heart(tmp_path: Path) -> None:
     """Every kind of question: explicit, of an earlier mask, spatial, several in order, absent, in words alone."""
     records = write_shapes(tmp_path / "data")
     model = tiny_medseg()
-    stage = MedSegStage(policy="sft_all", steps=400, learning_rate=5e-3, backbone_rate=4e-3)
+    stage = MedSegStage(policy="sft_all", steps=400, learning_rate=3e-3, backbone_rate=3e-3)
     config = quick(stage, batch_size=16, log_every=50, average=0.95, warmup_ratio=0.05, save_every=1000, fine_share=0.0)
     train_medseg(model, records, config, tmp_path / "run", progress=False)
     found = ask_all(model, taught_answers(records))
@@ -116,7 +116,7 @@ def test_the_language_model_alone_learns_to_prompt_a_frozen_decoder(tmp_path: Pa
 
 def test_what_is_saved_is_what_was_trained(tmp_path: Path) -> None:
     """Weights come back exactly, and so do the scores that were logged last; the average is what is kept."""
-    records = write_shapes(tmp_path / "data", 4)
+    records = few_kinds(write_shapes(tmp_path / "data", 4))
     model = tiny_medseg()
     config = quick(MedSegStage(steps=3, policy="sft_default", learning_rate=5e-3), evaluate_every=1, keep_best=False)
     result = train_medseg(model, records[:3], config, tmp_path / "run", validation=records[3:], progress=False)
@@ -138,7 +138,7 @@ def test_what_is_saved_is_what_was_trained(tmp_path: Path) -> None:
 
 def test_the_best_weights_are_kept(tmp_path: Path) -> None:
     """A rate that ruins the model: the stage ends with what it had at its best validation."""
-    records = write_shapes(tmp_path / "data", 4)
+    records = few_kinds(write_shapes(tmp_path / "data", 4))
     model = tiny_medseg()
     stage = MedSegStage(steps=4, learning_rate=0.5)
     config = quick(stage, evaluate_every=1, average=0.0)
@@ -177,7 +177,7 @@ def test_files_and_folders_are_enough(tmp_path: Path) -> None:
 def test_a_backbone_alone_gets_a_new_decoder_the_same_each_time(tmp_path: Path) -> None:
     from vlm_bridge.backbone.load import save_backbone
 
-    save_backbone(tiny_medseg().backbone, tmp_path / "backbone")
+    save_backbone(tiny_medseg().backbone, tmp_path / "backbone")  # type: ignore[arg-type]
     one, other = (start_from(tmp_path / "backbone", device="cpu") for _ in range(2))
     assert all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
     assert one.decoder.fit.side == 256
