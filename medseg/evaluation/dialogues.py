@@ -24,7 +24,8 @@ from medseg.training.question_writer.wordings import WordingChoice
 from medseg.training.records import Kind, MaskFacts, QARecord, QATurn, TargetFacts, load_mask
 from medseg.training.run_length import encode_mask
 
-_FIRST: tuple[Kind, ...] = ("explicit", "implicit_anatomical", "multi", "implicit_pathological", "spatial")
+_FIRST: tuple[Kind, ...] = ("explicit", "implicit_anatomical", "multi", "implicit_pathological")
+"""Not spatial: of a half nothing can be asked but to mark it again."""
 _LATER: tuple[Kind, ...] = ("absent", "explicit", "text", "multi")
 _TALKS_TRIED = 40
 """Per picture and round: many openers mark nothing that a second question could be about."""

@@ -99,7 +99,7 @@ def mask_cross_entropies(
     """Binary cross-entropy of each mask, mean over the pixels that are not ignored; 0 where all are.
 
     Example:
-        >>> mask_cross_entropies(torch.zeros(1, 1, 2), torch.tensor([[[1.0, 255.0]]])).item() # log 2
+        >>> mask_cross_entropies(torch.zeros(1, 1, 2), torch.tensor([[[1.0, 255.0]]])).item()  # log 2
         0.6931471824645996
     """
     known = targets != IGNORED
@@ -111,7 +111,7 @@ def mask_dice_losses(logits: Float[Tensor, "mask h w"], targets: Float[Tensor, "
     """1 - soft Dice of each mask over the pixels that are not ignored; 0 where the reference is empty.
 
     Example:
-        >>> mask_dice_losses(torch.zeros(1, 2, 1), torch.tensor([[[1.0], [0.0]]])).item() # 1 - 2 * 0.5 / (1 + 1)
+        >>> round(mask_dice_losses(torch.zeros(1, 2, 1), torch.tensor([[[1.0], [0.0]]])).item(), 4)  # 1 - 2 * 0.5 / 2
         0.5
     """
     known = targets != IGNORED
