@@ -47,7 +47,8 @@ def assert_same(found: Ended, expected: Ended) -> None:
 def killed(folder: Path, resume: bool, step: int, checkout: Path) -> None:
     command = [sys.executable, "-m", "tests.medseg.training.resumed_job"]
     arguments = [str(folder), "resume" if resume else "start", str(step)]
-    done = subprocess.run([*command, *arguments], cwd=checkout, env=os.environ, capture_output=True, check=False)
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # sums depend on their number
+    done = subprocess.run([*command, *arguments], cwd=checkout, env={**os.environ, **threads}, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
 
 
