@@ -25,6 +25,14 @@ _ABSENT_SHARE = 0.3
 _PART_SHARE = 0.04
 _SEEN_PIXELS = 12
 """A structure with fewer pixels left in the square is not asked for."""
+SIDES = (128, 192, 256)
+"""Sides of squares: small ones first, since four of them cost what one large one does."""
+_OFTEN = {
+    "med_ct_kidney_tumor": 2.0, "med_polyp_kvasir": 1.6, "med_wound_foot_ulcer": 1.6, "med_breast_us_busi": 1.4,
+    "med_fundus_fives": 1.5, "med_fundus_chasedb1": 1.5, "med_mr_lgg_flair": 1.3, "med_cxr_covid_multi": 1.3,
+    "med_cxr_lungs": 0.6, "med_nuclei_dsb2018": 0.6, "med_us_fetal_head": 0.8, "phantom_chest": 0.3,
+}  # fmt: skip
+"""Sets drawn more or less often than by the square root of their size: by how hard they turned out to be."""
 LOGIT = 6.0
 """An earlier mask enters as logits of this size."""
 
@@ -52,21 +60,21 @@ class GroundingBatch:
 
 
 class GroundingBatches(IterableDataset[Any]):
-    """Batches without end; sets are drawn by the square root of their size, the side by `sides`."""
+    """Batches without end; sets are drawn by the square root of their size and how hard they are, sides by `shares`."""
 
-    def __init__(self, pictures: Sequence[LabelledPicture], count: int, seed: int, sides: Tensor) -> None:
+    def __init__(self, pictures: Sequence[LabelledPicture], count: int, seed: int, side_shares: Tensor) -> None:
         """Args:
         pictures: to learn from.
         count: squares of a batch at a side of 256; more at smaller ones.
         seed: of the draws.
-        sides: one number in shared memory, changed from outside: the share of full-size squares.
+        side_shares: of each of SIDES, in shared memory, changed from outside.
         """
         self.sets: dict[str, list[LabelledPicture]] = {}
         for picture in pictures:
             self.sets.setdefault(picture.of.folder, []).append(picture)
-        sizes = np.array([len(one) for one in self.sets.values()], float) ** 0.5
+        sizes = np.array([_OFTEN.get(name, 1.0) * len(one) ** 0.5 for name, one in self.sets.items()])
         self.shares = sizes / sizes.sum()
-        self.count, self.seed, self.sides = count, seed, sides
+        self.count, self.seed, self.side_shares = count, seed, side_shares
 
     def __iter__(self) -> Iterator[GroundingBatch]:
         """Batches, other ones in each worker."""
@@ -74,8 +82,8 @@ class GroundingBatches(IterableDataset[Any]):
         rng = np.random.default_rng([self.seed, worker.id if worker else 0])
         folders = list(self.sets)
         while True:
-            side = 256 if rng.random() < float(self.sides[0]) else 160
-            drawn = rng.choice(len(folders), self.count * (2 if side < 256 else 1), p=self.shares)
+            side = int(rng.choice(SIDES, p=self.side_shares.numpy()))
+            drawn = rng.choice(len(folders), self.count * SIDES[-1] ** 2 // side**2, p=self.shares)
             chosen = [self.sets[folders[number]] for number in drawn]
             yield draw_batch([one[int(rng.integers(len(one)))] for one in chosen], side, rng)
 

@@ -28,7 +28,8 @@ def read_grounding(work: Path) -> Grounding:
     grounding = Grounding().eval()
     settled = work / "settled.safetensors"
     tensors = load_file(settled if settled.exists() else work / "grounding.safetensors")
-    means = {name[5:]: value for name, value in tensors.items() if name.startswith("mean.")}
+    start = "mean.grounding."
+    means = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
     grounding.load_state_dict(means or tensors)
     return grounding
 

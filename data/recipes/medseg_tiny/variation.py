@@ -8,6 +8,8 @@ import numpy as np
 from data.recipes.medseg_tiny.pictures import FINE_SIDE, LabelledPicture, Turns
 
 Rng = np.random.Generator
+_HALVED = 0.6
+"""A picture made smaller than this is halved first."""
 
 
 def varied(
@@ -18,7 +20,12 @@ def varied(
     Black outside of the picture, where no mask reaches.
     """
     matrix = _placement(picture, side, rng)
-    image = cv2.warpAffine(picture.image, matrix, (side, side), flags=cv2.INTER_LINEAR)
+    image, reduced = picture.image, matrix
+    while np.sqrt(abs(np.linalg.det(reduced[:, :2]))) < _HALVED:  # linear sampling would skip pixels
+        size = image.shape[1] // 2, image.shape[0] // 2
+        reduced = reduced * np.array([image.shape[1] / size[0], image.shape[0] / size[1], 1.0])
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    image = cv2.warpAffine(image, reduced, (side, side), flags=cv2.INTER_LINEAR)
     moved = {
         name: cv2.warpAffine(mask.astype(np.float32), matrix, (side, side), flags=cv2.INTER_LINEAR) > 0.5
         for name, mask in masks.items()
