@@ -31,6 +31,10 @@ _LESSONS = 7
 """Answers learned about a picture at a time."""
 _DECIDING = 3.0
 """Weight of the words that decide an answer, against 1 of the others."""
+_SEVERAL = 3.0
+"""How often a picture of several structures is drawn, against 1 of those where the picture says what is meant."""
+_KINDS = {"multi": 2.0, "history": 1.5, "absent": 1.7, "text": 0.7, "explicit": 0.7}
+"""How likely a lesson of a kind is among those learned, against 1."""
 _LONGEST = 420
 """Tokens of a row; lessons that would not fit are left out."""
 
@@ -58,7 +62,7 @@ class Lessons(IterableDataset[Any]):
     def __init__(self, pictures: Sequence[SeenPicture], writer: Writer, seg: int, rows: int, seed: int) -> None:
         self.pictures, self.writer, self.seg, self.rows, self.seed = pictures, writer, seg, rows, seed
         _, inverse, counts = np.unique([one.source for one in pictures], return_inverse=True, return_counts=True)
-        weights = counts[inverse] ** -0.5
+        weights = counts[inverse] ** -0.5 * [_SEVERAL if len(one.facts.masks) > 1 else 1.0 for one in pictures]
         self.shares = weights / weights.sum()
 
     def __iter__(self) -> Iterator[LessonBatch]:
@@ -72,11 +76,13 @@ class Lessons(IterableDataset[Any]):
 def pack(pictures: Sequence[SeenPicture], writer: Writer, seg: int, rng: np.random.Generator) -> LessonBatch:
     """One row per picture."""
     rows, meant, features = [], [], []
-    for picture in pictures:
+    for drawn in pictures:
+        number = int(rng.integers(len(drawn.features)))
+        picture = drawn.other_way_round if drawn.swapped[number] else drawn
         chosen = _some(teach(picture, writer, rng), len(writer.picture), rng)
         rows.append(_row(chosen, writer))
         meant += [_meant(picture, one) for lesson in chosen for one in lesson.meanings]
-        features.append(picture.features[int(rng.integers(len(picture.features)))])
+        features.append(picture.features[number])
     length = max(len(row[0]) for row in rows)
     filled = np.zeros((4, len(rows), length), np.int64)
     filled[2], filled[3] = IGNORED, -1
@@ -111,7 +117,8 @@ def teach(picture: SeenPicture, writer: Writer, rng: np.random.Generator) -> lis
 def _some(found: list[Lesson], start: int, rng: np.random.Generator) -> list[Lesson]:
     chosen: list[Lesson] = []
     length = start
-    for number in rng.permutation(len(found)):
+    waits = rng.exponential(size=len(found)) / [_KINDS.get(one.kind, 1.0) for one in found]
+    for number in np.argsort(waits):
         lesson = found[int(number)]
         if len(chosen) < _LESSONS and length + len(lesson.ids) <= _LONGEST:
             chosen.append(lesson)

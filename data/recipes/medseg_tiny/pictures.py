@@ -38,21 +38,23 @@ class PictureSet:
     turns: Turns = "none"
     """Which mirror images and quarter turns look natural."""
     complete: bool = True
-    """Whether a structure of the set without a mask is known to be absent."""
+    """Whether the set's structures are all that its pictures show of those that are known here."""
 
 
 SETS = (
     PictureSet(folder="med_breast_us_busi", modality="ultrasound", body_part="breast", turns="mirror", structures={
         "breast tumour": "breast tumour", "malignant breast tumour": "breast tumour",
         "benign breast tumour": "breast tumour"}),
-    PictureSet(folder="med_ct_kidney_tumor", modality="CT", body_part="abdomen",
+    PictureSet(folder="med_ct_kidney_tumor", modality="CT", body_part="abdomen", complete=False,
                structures={"kidney tumour": "kidney tumour"}),
-    PictureSet(folder="med_ct_liver", modality="CT", body_part="abdomen", structures={"liver": "liver"}),
+    PictureSet(folder="med_ct_liver", modality="CT", body_part="abdomen", complete=False,
+               structures={"liver": "liver"}),
     PictureSet(folder="med_cxr_covid_multi", modality="X-ray", body_part="chest", structures={
         "left lung": "left lung", "right lung": "right lung", "airways": "airways",
         "cardiomediastinum": "heart shadow", "ground glass opacities": "ground glass opacities",
         "consolidation": "consolidation"}),
-    PictureSet(folder="med_cxr_lungs", modality="X-ray", body_part="chest", structures={"lungs": "lungs"}),
+    PictureSet(folder="med_cxr_lungs", modality="X-ray", body_part="chest", complete=False,
+               structures={"lungs": "lungs"}),
     PictureSet(folder="med_echo_camus", modality="ultrasound", body_part="heart", structures={
         "1": "left ventricle", "2": "heart muscle", "3": "left atrium"}),
     PictureSet(folder="med_em_membrane", modality="electron microscopy", body_part="brain tissue", fine=True,

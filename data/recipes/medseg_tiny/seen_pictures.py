@@ -38,10 +38,18 @@ class SeenPicture:
     facts: PictureFacts
     features: np.ndarray
     """float16 [variation token channel], before the connector."""
+    swapped: tuple[bool, ...]
+    """Of each variation: whether left and right are."""
     source: str
     fine: bool
     gone: frozenset[str]
     """Structures that were looked for and are not there."""
+
+    @property
+    def other_way_round(self) -> SeenPicture:
+        """What is known where left and right are swapped."""
+        masks = {name: mask[..., ::-1] for name, mask in self.facts.masks.items()}
+        return replace(self, facts=replace(self.facts, masks=masks, mirrored=True))
 
     @property
     def as_if_there(self) -> PictureFacts:
@@ -61,14 +69,15 @@ def read_seen(shared: Path, model: Any, cache: Path, *, held_out: bool = False) 
     for image, facts, source, fine, mirrored in _pictures(shared, held_out):
         key = hashlib.sha256(f"{source} {variations} {mirrored}".encode() + image.tobytes()).hexdigest()[:24]
         file = cache / f"{key}.npy"
+        rng = np.random.default_rng(int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:4], "big"))
+        tiles = [_tile(image, rng if number else None, facts.modality, mirrored) for number in range(variations)]
         if not file.exists():
-            seed = int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:4], "big")
-            rng = np.random.default_rng(seed)
-            tiles = [_tile(image, None, facts.modality, False)]
-            tiles += [_tile(image, rng, facts.modality, mirrored) for _ in range(variations - 1)]
-            np.save(file, _features(model, np.stack(tiles)).numpy().astype(np.float16))
+            np.save(file, _features(model, np.stack([tile for tile, _ in tiles])).numpy().astype(np.float16))
         gone = frozenset(name for name, mask in facts.masks.items() if not mask.any())
-        found.append(SeenPicture(facts=facts, features=np.load(file), source=source, fine=fine, gone=gone))
+        swapped = tuple(swap for _, swap in tiles)
+        found.append(
+            SeenPicture(facts=facts, features=np.load(file), swapped=swapped, source=source, fine=fine, gone=gone)
+        )
     return found
 
 
@@ -100,22 +109,23 @@ def _small(masks: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return small
 
 
-def _tile(image: np.ndarray, rng: np.random.Generator | None, modality: str, mirrored: bool) -> np.ndarray:
-    """The picture stretched over the tile; with a generator moved, scaled, perhaps mirrored, and relit a little."""
+def _tile(image: np.ndarray, rng: np.random.Generator | None, modality: str, mirrored: bool) -> tuple[np.ndarray, bool]:
+    """The picture stretched over the tile; with a generator moved, scaled, perhaps mirrored (then True), and relit."""
     height, width = image.shape[:2]
     scale = np.array([SIDE / width, SIDE / height])
-    shift = np.zeros(2)
+    shift, swap = np.zeros(2), False
     if rng is not None:
         zoom = np.exp(rng.uniform(-0.05, 0.15)) * np.exp(rng.uniform(-0.08, 0.08, 2))
         scale = scale * zoom
         shift = (SIDE - scale * (width, height)) * rng.uniform(0.3, 0.7, 2)
         if mirrored and rng.random() < 0.5:
-            scale[0], shift[0] = -scale[0], SIDE - shift[0]
+            scale[0], shift[0], swap = -scale[0], SIDE - shift[0], True
     matrix = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
     if rng is None:
-        return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA if scale.max() < 1 else cv2.INTER_LINEAR)
+        how = cv2.INTER_AREA if scale.max() < 1 else cv2.INTER_LINEAR
+        return cv2.resize(image, (SIDE, SIDE), interpolation=how), False
     placed = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
-    return relit(placed, modality, rng)
+    return relit(placed, modality, rng), swap
 
 
 @torch.no_grad()

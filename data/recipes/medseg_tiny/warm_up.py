@@ -24,9 +24,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=GroundingConfig().minutes)
     parser.add_argument("--fall", type=float, default=GroundingConfig().fall)
     parser.add_argument("--learning-rate", type=float, default=GroundingConfig().learning_rate)
-    parser.add_argument(
-        "--pictures", type=int, default=10, help="squares of a batch at 256 pixels"
-    )
+    parser.add_argument("--pictures", type=int, default=10, help="squares of a batch at 256 pixels")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
