@@ -28,7 +28,11 @@ class Train:
     """Run folder."""
     model: Annotated[str, tyro.conf.arg(metavar="FOLDER")]
     """Folder of a trained model to go on from; or of a backbone (or its name in `vlm-bridge list`), which then gets a
-    new mask decoder."""
+    mask decoder: that of --decoder-weights, or a new one of the embedded shape."""
+    decoder_weights: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Checkpoint of SAM or MedSAM (.pth or .safetensors) to be the mask decoder of a backbone."""
+    preprocessing: Literal["sam", "medsam"] | None = None
+    """How pictures are prepared for it; by default as its file name tells."""
     validation: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE ...")] = ()
     """Records of other patients to validate on; records of the split `validation` are, too."""
     stages: Stages = "grounding"
@@ -77,16 +81,21 @@ class Train:
 def run_train(command: Train, *, progress: bool) -> str:
     """Train; gives back the lines to print."""
     from medseg.study.result import RESEARCH_USE
-    from medseg.training.train import train_medseg_from_files
+    from medseg.training.train import start_from, train_medseg_from_files
 
-    result = train_medseg_from_files(
+    started = start_from(
         command.model,
+        device=command.device,
+        decoder_weights=command.decoder_weights,
+        preprocessing=command.preprocessing,
+    )
+    result = train_medseg_from_files(
+        started,
         command.records,
         train_config(command),
         command.output,
         validation=command.validation,
         resume=command.resume,
-        device=command.device,
         progress=progress,
     )
     lines = []

@@ -18,10 +18,19 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from medseg.errors import CheckpointError, InvalidInputError
-from medseg.grounding.embedded_decoder import EmbeddedDecoderConfig, EmbeddedMaskDecoder
+from medseg.grounding.catalogue import (
+    MASK_DECODERS,
+    VOLUME_DECODERS,
+    build_picture_decoder,
+    build_volume_decoder,
+    member_of,
+)
+from medseg.grounding.embedded_decoder import EmbeddedDecoderConfig
 from medseg.grounding.mask_decoder import DecodedMasks, EncodedPictures
 from medseg.grounding.projection import SegProjection, StateHeads, StateSays
-from medseg.grounding.volume_decoder import VolumeDecoderConfig, VolumeMaskDecoder
+from medseg.grounding.sam_decoder import SamDecoderConfig
+from medseg.grounding.vista3d import Vista3dConfig
+from medseg.grounding.volume_decoder import VolumeDecoderConfig
 from medseg.grounding.volume_fit import VolumeFit
 from vlm_bridge.atomic_write import write_text_whole, written_whole
 from vlm_bridge.backbone.load import load_backbone, save_backbone
@@ -42,12 +51,12 @@ class MedSegConfig:
     earlier: Literal["drawn", "cut"] = "drawn"
     """What becomes of an earlier mask that an answer refers to. drawn: it enters the decoder as a dense prompt, which
     draws the new one; cut: the part that the state means is cut from it by geometry, exactly (`mask_parts`)."""
-    decoder: EmbeddedDecoderConfig = EmbeddedDecoderConfig()
-    """Shape of the 2D decoder."""
+    decoder: EmbeddedDecoderConfig | SamDecoderConfig = EmbeddedDecoderConfig()
+    """The 2D decoder: a member of the family and its shape."""
     structures: tuple[str, ...] = ()
     """Names it was trained to find in pictures, for messages; others may be asked for."""
-    volume: VolumeDecoderConfig | None = None
-    """Shape of the 3D decoder, where there is one."""
+    volume: VolumeDecoderConfig | Vista3dConfig | None = None
+    """The 3D decoder, where there is one: a member of the family and its shape."""
     volume_structures: tuple[str, ...] = ()
     """Phrases that the 3D decoder was taught, in small letters; volumes are decoded slice by slice for all others."""
 
@@ -71,13 +80,13 @@ class MedSegModel(nn.Module):
         self.language: Any = backbone.model
         """The backbone's module, so that its parameters are this model's too."""
         width = backbone.parts().language_width
-        self.decoder = EmbeddedMaskDecoder(config.decoder)
+        self.decoder: Any = build_picture_decoder(member_of(config.decoder), config.decoder)
         self.projection = SegProjection(width, self.decoder.prompt_width)
         self.heads = StateHeads(width)
-        self.volume_decoder: VolumeMaskDecoder | None = None
+        self.volume_decoder: Any = None
         if config.volume is not None:
-            self.volume_decoder = VolumeMaskDecoder(config.volume)
-            self.volume_projection = SegProjection(width, config.volume.width)
+            self.volume_decoder = build_volume_decoder(member_of(config.volume), config.volume)
+            self.volume_projection = SegProjection(width, self.volume_decoder.prompt_width)
 
     def ground(
         self,
@@ -126,7 +135,11 @@ def save_medseg(model: MedSegModel, folder: Path, *, half: bool = False, backbon
         save_file(tensors, partial, metadata={"format": _FORMAT})
     if backbone:
         save_backbone(model.backbone, folder / _BACKBONE, overwrite=True)  # type: ignore[arg-type]
-    write_text_whole(folder / _CONFIG, json.dumps({"format": _FORMAT, **asdict(model.config)}, indent=1) + "\n")
+    values = {"format": _FORMAT, **asdict(model.config)}
+    for name in ("decoder", "volume"):
+        if (config := getattr(model.config, name)) is not None:
+            values[name] = {"member": member_of(config), **values[name]}
+    write_text_whole(folder / _CONFIG, json.dumps(values, indent=1) + "\n")
 
 
 def load_medseg(folder: Path, *, device: str = "cpu", seg_state: SegState | None = None) -> MedSegModel:
@@ -182,11 +195,13 @@ def _read_config(folder: Path) -> MedSegConfig:
         values = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
         if values.pop("format") != _FORMAT:
             raise ValueError("another format")
-        decoder = EmbeddedDecoderConfig(**_with_tuples(values.pop("decoder")))
+        flat = values.pop("decoder")
+        decoder = MASK_DECODERS[flat.pop("member", "embedded")].config(**_with_tuples(flat))
         volume = values.pop("volume")
         if volume is not None:
             fit = VolumeFit(**_with_tuples(volume.pop("fit")))
-            volume = VolumeDecoderConfig(fit=fit, **_with_tuples(volume))
+            member = VOLUME_DECODERS[volume.pop("member", "segresnet")]
+            volume = member.config(fit=fit, **_with_tuples(volume))
         return MedSegConfig(decoder=decoder, volume=volume, **_with_tuples(values))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, InvalidInputError) as error:
         raise CheckpointError(

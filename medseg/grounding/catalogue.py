@@ -76,6 +76,25 @@ def build_volume_decoder(name: str, config: Any = None) -> VolumeDecoder:
     return _built(VOLUME_DECODERS, name, config)
 
 
+def member_of(config: Any) -> str:
+    """The name of the member that a configuration belongs to.
+
+    Example:
+        >>> member_of(SamDecoderConfig()), member_of(VolumeDecoderConfig())
+        ('sam', 'segresnet')
+
+    Raises:
+        InvalidInputError: it belongs to none.
+    """
+    for name, member in (*MASK_DECODERS.items(), *VOLUME_DECODERS.items()):
+        if type(config) is member.config:
+            return name
+    raise InvalidInputError(
+        f"Decoder: expected a configuration of {', '.join((*MASK_DECODERS, *VOLUME_DECODERS))}, found "
+        f"{type(config).__name__}. Use one of theirs."
+    )
+
+
 def _built(family: dict[str, DecoderMember[_Member]], name: str, config: Any) -> _Member:
     if name not in family:
         raise InvalidInputError(f"Decoder: expected one of {', '.join(family)}, found {name!r}. Choose one.")

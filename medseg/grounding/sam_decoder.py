@@ -45,12 +45,14 @@ class SamDecoderConfig:
 class SamMaskDecoder(nn.Module):
     """The SAM member of the family; see `MaskDecoder`. It has no object head: `object_logits` is None."""
 
-    def __init__(self, sam: Any, fit: PictureFit) -> None:
+    def __init__(self, sam: Any, fit: PictureFit, config: SamDecoderConfig = SamDecoderConfig()) -> None:
         """Args:
         sam: segment_anything's `Sam`.
         fit: the preprocessing of its weights; its side is that of the image encoder.
+        config: which SAM that is, to be stored with it.
         """
         super().__init__()
+        self.config = config
         side = sam.image_encoder.img_size
         if fit.side != side:
             raise InvalidInputError(
@@ -99,7 +101,7 @@ def build_sam_decoder(config: SamDecoderConfig = SamDecoderConfig()) -> SamMaskD
         InvalidInputError: there is no such size or preprocessing.
         MissingExtraError: segment_anything is not installed.
     """
-    return SamMaskDecoder(build_sam(config.kind), _fit_of(config.preprocessing))
+    return SamMaskDecoder(build_sam(config.kind), _fit_of(config.preprocessing), config)
 
 
 def load_sam_decoder(path: Path, preprocessing: Preprocessing | None = None) -> SamMaskDecoder:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medseg.errors import InvalidInputError
+from medseg.grounding.sam_decoder import Preprocessing, load_sam_decoder
 from medseg.model import MedSegConfig, MedSegModel, load_medseg, save_medseg
 from medseg.training.answer_items import Vary
 from medseg.training.config import FREE_TO_CHANGE, MedSegTrainConfig
@@ -113,7 +115,7 @@ def train_medseg(
 
 
 def train_medseg_from_files(
-    model: str | Path,
+    model: MedSegModel | str | Path,
     records: Sequence[Path],
     config: MedSegTrainConfig,
     folder: str | Path,
@@ -128,8 +130,7 @@ def train_medseg_from_files(
     Records of the split validation are validated on, beside those of `validation`; those of the split test are left
     aside.
 
-    `model` is a folder that `save_medseg` wrote, or a backbone (a folder, or a name of `vlm-bridge list`), which then
-    gets a new mask decoder of the embedded shape.
+    `model` is one, or what `start_from` makes one of: a folder that `save_medseg` wrote, or a backbone.
 
     Raises:
         CheckpointError: the folder's model is damaged.
@@ -138,28 +139,50 @@ def train_medseg_from_files(
     """
     learned, held_out = by_split([record for path in records for record in read_qa_records(path)])
     held_out += [record for path in validation for record in read_qa_records(path)]
-    return train_medseg(
-        start_from(model, device=device), learned, config, folder, validation=held_out, resume=resume,
-        progress=progress,
-    )  # fmt: skip
+    started = model if isinstance(model, MedSegModel) else start_from(model, device=device)
+    return train_medseg(started, learned, config, folder, validation=held_out, resume=resume, progress=progress)
 
 
-def start_from(model: str | Path, *, device: str = "auto") -> MedSegModel:
+def start_from(
+    model: str | Path,
+    *,
+    device: str = "auto",
+    decoder_weights: Path | None = None,
+    preprocessing: Preprocessing | None = None,
+) -> MedSegModel:
     """The model to begin with: one that was trained, or a backbone with a new mask decoder, the same each time.
 
+    Args:
+        model: a folder that `save_medseg` wrote, or a backbone (a folder, or a name of `vlm-bridge list`).
+        device: where it computes; auto takes a GPU where there is one.
+        decoder_weights: checkpoint of SAM or MedSAM in segment_anything's layout, which becomes the mask decoder of a
+            backbone; without it the decoder is new, of the embedded shape.
+        preprocessing: how pictures are prepared for it; None reads it from the file's name.
+
     Raises:
-        CheckpointError: the folder's model is damaged.
+        CheckpointError: the folder's model, or the decoder's weights, are damaged or something else.
         BackboneError: the backbone cannot be loaded.
+        InvalidInputError: weights of a decoder are given for a model that has one.
     """
     import torch
 
     place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if (Path(model) / "medsegr.json").is_file():
+        if decoder_weights is not None:
+            raise InvalidInputError(
+                f"{Path(model).name}: expected a backbone to give a decoder to, found a model that has one. Leave the "
+                "decoder's weights away, or begin with the backbone."
+            )
         return load_medseg(Path(model), device=place)
+    sam = None if decoder_weights is None else load_sam_decoder(decoder_weights, preprocessing)
     backbone = load_backbone(model, device=place, grounding=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return MedSegModel(backbone, MedSegConfig()).to(place)
+        if sam is None:
+            return MedSegModel(backbone, MedSegConfig()).to(place)
+        found = MedSegModel(backbone, MedSegConfig(decoder=sam.config))
+        found.decoder.load_state_dict(sam.state_dict())
+        return found.to(place)
 
 
 def _adapted(model: MedSegModel, config: MedSegTrainConfig) -> tuple[str, ...]:

@@ -48,7 +48,9 @@ def killed(folder: Path, resume: bool, step: int, checkout: Path) -> None:
     command = [sys.executable, "-m", "tests.medseg.training.resumed_job"]
     arguments = [str(folder), "resume" if resume else "start", str(step)]
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}  # sums depend on their number
-    done = subprocess.run([*command, *arguments], cwd=checkout, env={**os.environ, **threads}, capture_output=True, check=False)
+    done = subprocess.run(
+        [*command, *arguments], cwd=checkout, env={**os.environ, **threads}, capture_output=True, check=False
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
 
 
