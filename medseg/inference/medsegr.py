@@ -43,6 +43,8 @@ EMBEDDED = "medsegr_tiny"
 _ANSWER_TOKENS_MAX = 160
 _PICTURES_KEPT = 4
 _UNNAMED = "target"
+_CONTRADICTED = 0.2
+"""Below this chance of being there, what an answer names is told to contradict the picture."""
 _NOTHING_MARKED = "The answer refers to what was marked before, and nothing was."
 
 
@@ -128,7 +130,7 @@ class MedSegRSegmenter:
         fine = (says.fine > 0).cpu().numpy()
         earlier = _last_marked(history)
         refers = (says.of_previous > 0).cpu().numpy()
-        warnings = (_NOTHING_MARKED,) if refers.any() and not _anything_marked(history) else ()
+        warnings = [_NOTHING_MARKED] if refers.any() and not _anything_marked(history) else []
         drawn = self.model.config.earlier == "drawn"
         grounder = VolumeGrounder(
             model=self.model, volume=seen.volume, plan=seen.plan, window=seen.window,
@@ -153,11 +155,16 @@ class MedSegRSegmenter:
             )
             for number, (phrase, span) in enumerate(zip(tokens.phrases, tokens.spans, strict=True))
         )
+        warnings += [
+            f"{target.label}: the answer names it, but the picture shows no sign of it (chance {target.presence:.2f})."
+            for target in targets
+            if target.span is not None and target.presence < _CONTRADICTED
+        ]
         return Answer(
             text=tokens.text,
             targets=targets,
             preprocessing=_record(seen, found.how, fine),
-            warnings=warnings,
+            warnings=tuple(warnings),
         )
 
     def _picture_decoder(self, picture: UInt8[ndarray, "height width 3"]) -> PictureDecoder:

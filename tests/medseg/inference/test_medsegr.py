@@ -100,6 +100,20 @@ def test_phrases_taught_in_3d_go_to_the_3d_decoder() -> None:
     assert flat.preprocessing["masks"] == "2D decoder"
 
 
+def test_words_that_the_picture_contradicts_are_told() -> None:
+    tiny = tiny_medseg()
+    with torch.no_grad():
+        tiny.heads.weight.zero_()
+        tiny.heads.bias.fill_(-9.0)
+    result = segment(MedSegRSegmenter(tiny, name="medsegr", weights_sha256=""), picture(), "Where?")
+    answer = MedSegRSegmenter(tiny, name="medsegr", weights_sha256="").ground_answer(picture(), "Where?", (), TWO)
+    assert answer.warnings == (
+        "left lung: the answer names it, but the picture shows no sign of it (chance 0.00).",
+        "heart: the answer names it, but the picture shows no sign of it (chance 0.00).",
+    )
+    assert {finding.status for finding in result.findings} <= {"not_found"}
+
+
 def test_what_was_marked_is_cut_exactly_where_the_model_says_so() -> None:
     tiny = tiny_medseg()
     model = MedSegModel(tiny.backbone, MedSegConfig(earlier="cut", decoder=tiny.config.decoder)).eval()
