@@ -34,7 +34,9 @@ def facts() -> PictureFacts:
 
 def seen(facts: PictureFacts, tokens: int, channels: int) -> SeenPicture:
     features = np.random.default_rng(0).normal(size=(2, tokens, channels)).astype(np.float16)
-    return SeenPicture(facts=facts, features=features, source="made", fine=False, gone=frozenset())
+    return SeenPicture(
+        facts=facts, features=features, swapped=(False, False), source="made", fine=False, gone=frozenset()
+    )
 
 
 def test_labels_are_structures_and_parts() -> None:
@@ -84,6 +86,16 @@ def test_only_what_the_last_answer_marked_alone_is_cut_from(facts: PictureFacts)
                         assert read_label(marked.targets[0].label)[0] == meaning.structure
                         checked += 1
     assert checked > 5
+
+
+def test_a_mirrored_picture_is_told_mirrored(facts: PictureFacts) -> None:
+    turned = seen(facts, 64, 8).other_way_round
+    for name, mask in facts.masks.items():
+        assert (turned.facts.masks[name] == mask[:, ::-1]).all()
+    talks = [write_questions(turned.facts, np.random.default_rng(seed), "train") for seed in range(6)]
+    told = {target.label for some in talks for talk in some for exchange in talk for target in exchange.targets}
+    assert told
+    assert not any("left lung" in label or "right lung" in label for label in told)
 
 
 def test_a_row_learns_its_answers_and_nothing_else(backbone, facts: PictureFacts) -> None:
