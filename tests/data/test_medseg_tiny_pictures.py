@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from data.recipes.medseg_tiny.batches import NAMES, PARTS, draw_batch, half_of, number_of
+from data.recipes.medseg_tiny.batches import NAMES, PARTS, SIDES, GroundingBatches, draw_batch, half_of, number_of
+from data.recipes.medseg_tiny.grounding import PlainMaps, side_shares
 from data.recipes.medseg_tiny.phantoms import CHEST, chest_phantom
 from data.recipes.medseg_tiny.pictures import SETS, LabelledPicture, PictureSet, read_pictures, sides_of_lungs
 from data.recipes.medseg_tiny.variation import varied
+from medseg.grounding.mask_decoder import EncodedPictures
 
 FINE = PictureSet(
     folder="made", modality="microscopy", body_part="cells", structures={"a": "nucleus"}, fine=True, turns="all"
@@ -81,6 +84,40 @@ def test_tokens_of_a_batch() -> None:
     assert batch.masks[batch.present].flatten(1).any(1).all()
     parts = batch.name >= len(NAMES)
     assert (batch.previous.isnan().flatten(1).any(1) == ~parts).all()
+
+
+def test_fine_stripes_of_a_picture_that_is_made_small_become_grey() -> None:
+    picture = bright(CHEST, (512, 512))
+    picture.image[:] = np.arange(512)[None, :, None] % 2 * 200  # columns of 0 and 200
+    inside = []
+    for seed in range(8):
+        image, _ = varied(picture, 64, np.random.default_rng(seed), picture.masks)
+        inside.append(image[24:40, 24:40].astype(float).std())
+    assert max(inside) < 40  # linear sampling alone would take the one or the other column
+
+
+def test_small_squares_come_first_and_cost_as_much_as_large_ones() -> None:
+    assert all(sum(side_shares(progress)) == pytest.approx(1) for progress in np.linspace(0, 1, 41))
+    assert side_shares(0.0)[0] > 0.8
+    assert side_shares(1.0)[-1] > 0.8
+    pictures = [chest_phantom(seed, side=96) for seed in range(2)]
+    for number, side in enumerate(SIDES):
+        shares = torch.zeros(len(SIDES), dtype=torch.float64)
+        shares[number] = 1.0
+        batch = next(iter(GroundingBatches(pictures, 1, 0, shares)))
+        assert batch.pictures.shape[1:3] == (side, side)
+        assert len(batch.pictures) == SIDES[-1] ** 2 // side**2
+
+
+def test_a_plain_map_is_that_of_its_picture_and_structure() -> None:
+    torch.manual_seed(0)
+    maps = PlainMaps(16)
+    fine = (torch.randn(2, 4, 8, 8), torch.randn(2, 2, 16, 16))
+    encoded = EncodedPictures(embedding=torch.randn(2, 16, 4, 4), fine=fine)
+    found = maps(encoded, torch.tensor([1, 0]), torch.tensor([3, 5]))
+    assert found.shape == (2, 16, 16)
+    only = EncodedPictures(embedding=encoded.embedding[1:], fine=(fine[0][1:], fine[1][1:]))
+    torch.testing.assert_close(found[:1], maps(only, torch.tensor([0]), torch.tensor([3])))
 
 
 def test_rows_of_the_table_are_apart() -> None:
