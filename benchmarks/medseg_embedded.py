@@ -23,6 +23,7 @@ from medseg.evaluation.dialogues import build_dialogues
 from medseg.evaluation.evaluate import EvaluateConfig, evaluate
 from medseg.evaluation.report import EvaluationReport
 from medseg.inference.catalogue import load_segmenter
+from medseg.inference.segmenter import Segmenter
 from medseg.training.picture_sets import PictureSet, RecordsConfig, records_from_sets
 from medseg.training.records import QARecord
 
@@ -69,22 +70,9 @@ def set_table(report: EvaluationReport, specialists: dict[str, dict[str, dict[st
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Ask, count, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--per-set", type=int, default=8, help="pictures of each set")
-    parser.add_argument("--dialogues", type=int, default=100)
-    parser.add_argument("--segmenter", default="medsegr-tiny")
-    parser.add_argument("--weights", type=Path, default=None)
-    parser.add_argument("--specialists", type=Path, default=None)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    asked = parser.parse_args()
-    torch.set_num_threads(asked.threads)
-    segmenter = load_segmenter(asked.segmenter, weights=asked.weights)
-    records = held_out_records(asked.shared, asked.per_set)
-    config = EvaluateConfig(progress=True)
+def _questions(
+    segmenter: Segmenter, records: list[QARecord], asked: argparse.Namespace, config: EvaluateConfig
+) -> None:
     started = time.perf_counter()
     report = evaluate(segmenter, records, asked.work / "questions", config=config)
     specialists = json.loads(asked.specialists.read_text()) if asked.specialists else {}
@@ -96,6 +84,29 @@ def main() -> None:
             )
             print(f"{axis} {name}: {said}")
     print(f"{len(records)} pictures in {time.perf_counter() - started:.0f} s; {report.seconds}")
+
+
+def main() -> None:
+    """Ask, count, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--per-set", type=int, default=8, help="pictures of each set")
+    parser.add_argument("--dialogues", type=int, default=100)
+    parser.add_argument("--dialogues-only", action="store_true", help="leave the questions out")
+    parser.add_argument("--segmenter", default="medsegr-tiny")
+    parser.add_argument("--weights", type=Path, default=None)
+    parser.add_argument("--specialists", type=Path, default=None)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    segmenter = load_segmenter(asked.segmenter, weights=asked.weights)
+    records = held_out_records(asked.shared, asked.per_set)
+    config = EvaluateConfig(progress=True)
+    if not asked.dialogues_only:
+        _questions(segmenter, records, asked, config)
+    if not asked.dialogues:
+        return
     flat = [replace(one, conversations=()) for one in records if not one.image.is_volume]
     talks = evaluate(segmenter, build_dialogues(flat, asked.dialogues), asked.work / "dialogues", config=config)
     for name, modes in talks.groups["turn"].items():
