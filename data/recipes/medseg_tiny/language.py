@@ -35,6 +35,8 @@ _SEVERAL = 3.0
 """How often a picture of several structures is drawn, against 1 of those where the picture says what is meant."""
 _KINDS = {"multi": 2.0, "history": 1.5, "absent": 1.7, "text": 0.7, "explicit": 0.7}
 """How likely a lesson of a kind is among those learned, against 1."""
+_AFRESH = 2.5
+"""How likely one that asks for something else than the answers before, times that of its kind."""
 _LONGEST = 420
 """Tokens of a row; lessons that would not fit are left out."""
 
@@ -117,7 +119,8 @@ def teach(picture: SeenPicture, writer: Writer, rng: np.random.Generator) -> lis
 def _some(found: list[Lesson], start: int, rng: np.random.Generator) -> list[Lesson]:
     chosen: list[Lesson] = []
     length = start
-    waits = rng.exponential(size=len(found)) / [_KINDS.get(one.kind, 1.0) for one in found]
+    chances = [_KINDS.get(one.kind, 1.0) * (_AFRESH if one.later and one.kind != "history" else 1.0) for one in found]
+    waits = rng.exponential(size=len(found)) / chances
     for number in np.argsort(waits):
         lesson = found[int(number)]
         if len(chosen) < _LESSONS and length + len(lesson.ids) <= _LONGEST:

@@ -51,6 +51,8 @@ class Lesson:
     """Of each [SEG], in order."""
     kind: str
     answer: str
+    later: bool = False
+    """Whether other questions were answered before."""
 
 
 def read_label(label: str) -> tuple[str, int]:
@@ -106,6 +108,7 @@ def lessons(
                     meanings=meanings_of(talk, number),
                     kind=exchange.kind,
                     answer=exchange.answer,
+                    later=number > 0,
                 )
             )
     return found
