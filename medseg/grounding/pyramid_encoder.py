@@ -1,4 +1,4 @@
-"""`PyramidEncoder`: the embedded grounding encoder, a small convolutional network with maps of stride 8, 4 and 2.
+"""`PyramidEncoder`: the embedded grounding encoder, a small convolutional network with maps of stride 8, 4, 2 and, if asked, 1.
 
 Thin structures need fine maps: vessels of two pixels are lost at SAM's stride of 16. So the coarse features come back
 up along their finer ones, and the decoder takes the finer maps as SAM 2 takes its high-resolution features.
@@ -41,15 +41,30 @@ class _Join(nn.Module):
         return self.mix(cat([enlarged, fine], dim=1))
 
 
+class _Sharpen(nn.Module):
+    """The finest map enlarged to every pixel and met by the picture itself; narrow, since pixels are many."""
+
+    def __init__(self, fine: int, sharp: int) -> None:
+        super().__init__()
+        self.pixels = nn.Conv2d(3, sharp, 3, padding=1)
+        self.narrow = nn.Conv2d(fine, sharp, 1, bias=False)
+        self.mix = nn.Sequential(nn.Conv2d(sharp, sharp, 3, padding=1, bias=False), nn.BatchNorm2d(sharp), nn.ReLU())
+
+    def forward(self, fine: Tensor, pictures: Tensor) -> Tensor:
+        enlarged = interpolate(self.narrow(fine), pictures.shape[-2:], mode="nearest")
+        return self.mix(relu(enlarged + self.pixels(pictures)))
+
+
 class PyramidEncoder(nn.Module):
-    """Pictures -> maps of stride 8 (for prompts), 4 and 2."""
+    """Pictures -> maps of stride 8 (for prompts), 4, 2 and, if asked, 1."""
 
     def __init__(self, channels: tuple[int, ...] = (16, 32, 64, 128, 256), blocks: tuple[int, ...] = (1, 1, 2, 2, 1),
-                 width: int = 160) -> None:  # fmt: skip
+                 width: int = 160, sharp: int = 0) -> None:  # fmt: skip
         """Args:
         channels: of the maps of stride 2, 4, 8, 16, 32.
         blocks: residual blocks at each.
         width: of the map that prompts attend to.
+        sharp: channels of the map of stride 1; 0 leaves it out.
         """
         super().__init__()
         before = (3, *channels[:-1])
@@ -63,11 +78,12 @@ class PyramidEncoder(nn.Module):
         self.widen = nn.Conv2d(channels[2], width, 1)
         self.coarse = nn.Conv2d(channels[1], width // 4, 1)
         self.fine = nn.Conv2d(channels[0], width // 8, 1)
+        self.sharpen = _Sharpen(channels[0], sharp) if sharp else None
 
     def forward(
         self, pictures: Float[Tensor, "picture 3 side side"]
-    ) -> tuple[Float[Tensor, "picture width h w"], tuple[Tensor, Tensor]]:
-        """The map of stride 8, and those of stride 4 and 2."""
+    ) -> tuple[Float[Tensor, "picture width h w"], tuple[Tensor, ...]]:
+        """The map of stride 8, and the finer ones."""
         maps = []
         features = pictures
         for step in self.down:
@@ -76,4 +92,7 @@ class PyramidEncoder(nn.Module):
         risen = [features]
         for step, finer in zip(self.up, reversed(maps[:-1]), strict=True):
             risen.append(step(risen[-1], finer))
-        return self.widen(risen[-3]), (self.coarse(risen[-2]), self.fine(risen[-1]))
+        finer_maps = [self.coarse(risen[-2]), self.fine(risen[-1])]
+        if self.sharpen is not None:
+            finer_maps.append(self.sharpen(risen[-1], pictures))
+        return self.widen(risen[-3]), tuple(finer_maps)

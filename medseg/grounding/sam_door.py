@@ -92,8 +92,8 @@ def decode_tokens(
     place: Float[Tensor, "1 width grid grid"],
     sparse: Float[Tensor, "token prompt width"],
     fine: tuple[Tensor, ...] = (),
-) -> tuple[Float[Tensor, "token h w"], Float[Tensor, " token"], Float[Tensor, "token width"]]:
-    """Mask logits, estimated overlap and the state of the overlap token, one row per token.
+) -> tuple[Float[Tensor, "token h w"], Float[Tensor, " token"], Float[Tensor, "token states width"]]:
+    """Mask logits, estimated overlap and the states of overlap token, mask tokens and prompts, one row per token.
 
     Args:
         decoder: SAM's mask decoder; its single-mask output is taken.
@@ -117,4 +117,4 @@ def decode_tokens(
     finest = activation_2(finest)
     filters = decoder.output_hypernetworks_mlps[0](states[:, 1])
     logits = torch.einsum("tc,tchw->thw", filters, finest)
-    return logits, decoder.iou_prediction_head(states[:, 0])[:, 0], states[:, 0]
+    return logits, decoder.iou_prediction_head(states[:, 0])[:, 0], states

@@ -11,6 +11,7 @@ from data.recipes.medseg_tiny.grounding import PlainMaps, side_shares
 from data.recipes.medseg_tiny.phantoms import CHEST, chest_phantom
 from data.recipes.medseg_tiny.pictures import SETS, LabelledPicture, PictureSet, read_pictures, sides_of_lungs
 from data.recipes.medseg_tiny.variation import varied
+from medseg.grounding.embedded_decoder import EmbeddedDecoderConfig
 from medseg.grounding.mask_decoder import EncodedPictures
 
 FINE = PictureSet(
@@ -96,6 +97,20 @@ def test_fine_stripes_of_a_picture_that_is_made_small_become_grey() -> None:
     assert max(inside) < 40  # linear sampling alone would take the one or the other column
 
 
+def test_a_mask_bends_with_its_picture() -> None:
+    learned = bright(CHEST, (96, 96))
+    inside, outside, shapes = [], [], set()
+    for seed in range(6):
+        square, moved = varied(learned, 64, np.random.default_rng(seed), learned.masks)
+        mask, grey = moved["nucleus"], square.astype(float).mean(2)
+        inside.append(np.median(grey[mask]) > np.median(grey[~mask]) + 30)
+        outside.append(mask.mean())
+        shapes.add(mask.tobytes())
+    assert all(inside)
+    assert 0.02 < np.mean(outside) < 0.8
+    assert len(shapes) == 6
+
+
 def test_small_squares_come_first_and_cost_as_much_as_large_ones() -> None:
     assert all(sum(side_shares(progress)) == pytest.approx(1) for progress in np.linspace(0, 1, 41))
     assert side_shares(0.0)[0] > 0.8
@@ -111,7 +126,7 @@ def test_small_squares_come_first_and_cost_as_much_as_large_ones() -> None:
 
 def test_a_plain_map_is_that_of_its_picture_and_structure() -> None:
     torch.manual_seed(0)
-    maps = PlainMaps(16)
+    maps = PlainMaps(EmbeddedDecoderConfig(width=16))
     fine = (torch.randn(2, 4, 8, 8), torch.randn(2, 2, 16, 16))
     encoded = EncodedPictures(embedding=torch.randn(2, 16, 4, 4), fine=fine)
     found = maps(encoded, torch.tensor([1, 0]), torch.tensor([3, 5]))

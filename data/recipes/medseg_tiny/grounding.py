@@ -24,6 +24,10 @@ from medseg.grounding.mask_decoder import DecodedMasks, EncodedPictures
 from medseg.grounding.picture_fit import SAM_MEAN, SAM_STD
 
 
+DECODER = EmbeddedDecoderConfig(sharp=8)
+"""Shape of the decoder that is trained here."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroundingConfig:
     """How long and how."""
@@ -32,7 +36,9 @@ class GroundingConfig:
     fall: float = 0.35
     """Share of the time at the end in which the learning rate falls to zero."""
     learning_rate: float = 8e-4
-    weight_decay: float = 0.02
+    sides_from: float = 0.0
+    """0-1: how far on the way from small squares to large ones it begins."""
+    weight_decay: float = 0.04
     average: float = 0.998
     """Decay of the running average of the weights, which is what is kept."""
     save_minutes: float = 5.0
@@ -42,7 +48,7 @@ class GroundingConfig:
 class Grounding(nn.Module):
     """The decoder and the table of prompts."""
 
-    def __init__(self, config: EmbeddedDecoderConfig = EmbeddedDecoderConfig()) -> None:
+    def __init__(self, config: EmbeddedDecoderConfig = DECODER) -> None:
         super().__init__()
         self.decoder = EmbeddedMaskDecoder(config)
         self.prompts = nn.Embedding(len(NAMES) + len(PARTS), config.width)
@@ -56,12 +62,13 @@ class Grounding(nn.Module):
 class PlainMaps(nn.Module):
     """Logits of every structure from the encoder's maps alone."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, config: EmbeddedDecoderConfig) -> None:
         super().__init__()
-        self.maps = nn.ModuleList(nn.Conv2d(channels, len(NAMES), 1) for channels in (width, width // 4, width // 8))
+        channels = [config.width, config.width // 4, config.width // 8, *([config.sharp] if config.sharp else [])]
+        self.maps = nn.ModuleList(nn.Conv2d(count, len(NAMES), 1) for count in channels)
 
     def forward(self, encoded: EncodedPictures, picture: Tensor, name: Tensor) -> Tensor:
-        """float [token h w] at stride 2, of structures by number and the picture each is looked for in."""
+        """float [token h w] at the finest stride, of structures by number and the picture each is looked for in."""
         side = encoded.fine[-1].shape[-2:]
         total: Tensor | float = 0.0
         for layer, features in zip(self.maps, (encoded.embedding, *encoded.fine), strict=True):
@@ -135,7 +142,7 @@ def train_grounding(
 ) -> None:
     """Train for `config.minutes`; goes on from `checkpoint` where there is one. The average ends in `grounding`."""
     device = next(grounding.parameters()).device
-    whole = nn.ModuleDict({"grounding": grounding, "maps": PlainMaps(grounding.decoder.prompt_width).to(device)})
+    whole = nn.ModuleDict({"grounding": grounding, "maps": PlainMaps(grounding.decoder.config).to(device)})
     whole.to(memory_format=torch.channels_last)  # a sixteenth faster
     optimizer = torch.optim.AdamW(_groups(whole, config), lr=config.learning_rate, betas=(0.9, 0.98))
     averaged = copy.deepcopy(whole).eval().requires_grad_(False)
@@ -146,7 +153,8 @@ def train_grounding(
     first = step
     while (now := time.monotonic() - started) < config.minutes * 60:
         progress = now / (config.minutes * 60)
-        sides.copy_(torch.tensor(side_shares(progress), dtype=torch.float64))
+        far = config.sides_from + (1 - config.sides_from) * progress
+        sides.copy_(torch.tensor(side_shares(far), dtype=torch.float64))
         rate = config.learning_rate * min(1.0, (step - first + 1) / 200) * min(1.0, (1 - progress) / config.fall)
         for group in optimizer.param_groups:
             group["lr"] = rate

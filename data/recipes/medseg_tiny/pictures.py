@@ -46,7 +46,7 @@ SETS = (
         "breast tumour": "breast tumour", "malignant breast tumour": "breast tumour",
         "benign breast tumour": "breast tumour"}),
     PictureSet(folder="med_ct_kidney_tumor", modality="CT", body_part="abdomen", complete=False,
-               structures={"kidney tumour": "kidney tumour"}),
+               turns="mirror", structures={"kidney tumour": "kidney tumour"}),
     PictureSet(folder="med_ct_liver", modality="CT", body_part="abdomen", complete=False,
                structures={"liver": "liver"}),
     PictureSet(folder="med_cxr_covid_multi", modality="X-ray", body_part="chest", structures={

@@ -38,8 +38,8 @@ SIDE = 256
 class SpecialistConfig:
     """How each specialist learns."""
 
-    minutes_max: float = 20.0
-    """A cap on the time of one set; where it was reached, the table says so."""
+    steps_max: int = 850
+    """A cap on the steps of one set, about 20 minutes of one core; where it was reached, the table says so."""
     patience: int = 6
     """Checks without a rise before it stops."""
     check_every: int = 50
@@ -125,7 +125,7 @@ def train_specialist(
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=0.02)
     best, best_step, kept, started, step = -1.0, 0, copy.deepcopy(averaged.state_dict()), time.monotonic(), 0
     patience = config.patience * config.check_every
-    while (time.monotonic() - started) / 60 < config.minutes_max and step - best_step < patience:
+    while step < config.steps_max and step - best_step < patience:
         squares, masks = draw(learned, names, config.batch, rng)
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * min(1.0, (step + 1) / 50)
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--sets", nargs="*", default=[one.folder for one in SETS])
-    parser.add_argument("--minutes", type=float, default=SpecialistConfig().minutes_max, help="most for one set")
+    parser.add_argument("--steps", type=int, default=SpecialistConfig().steps_max, help="most for one set")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
@@ -177,7 +177,7 @@ def main() -> None:
     for one in SETS:
         if one.folder in done or one.folder not in asked.sets:
             continue
-        config = SpecialistConfig(minutes_max=asked.minutes)
+        config = SpecialistConfig(steps_max=asked.steps)
         done[one.folder] = train_specialist(one, asked.shared, asked.work, config, asked.seed)
         results.write_text(json.dumps(done, indent=1))
         means = {name: float(np.mean(list(values.values()))) for name, values in done[one.folder]["dice"].items()}

@@ -1,4 +1,4 @@
-"""Pictures varied each time they are learned from: placed, mirrored, turned, relit, blurred, with noise."""
+"""Pictures varied each time they are learned from: placed, mirrored, turned, bent, relit, blurred, with noise."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from data.recipes.medseg_tiny.pictures import FINE_SIDE, LabelledPicture, Turns
 Rng = np.random.Generator
 _HALVED = 0.6
 """A picture made smaller than this is halved first."""
+_BENT_SHARE = 0.5
+_BEND = 0.025
+"""Spread of the nodes' displacement, in sides of the square."""
 
 
 def varied(
@@ -25,12 +28,26 @@ def varied(
         size = image.shape[1] // 2, image.shape[0] // 2
         reduced = reduced * np.array([image.shape[1] / size[0], image.shape[0] / size[1], 1.0])
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    image = cv2.warpAffine(image, reduced, (side, side), flags=cv2.INTER_LINEAR)
-    moved = {
-        name: cv2.warpAffine(mask.astype(np.float32), matrix, (side, side), flags=cv2.INTER_LINEAR) > 0.5
-        for name, mask in masks.items()
-    }
+    points = _bent(side, rng)
+    image = _sampled(image, reduced, points)
+    moved = {name: _sampled(mask.astype(np.float32), matrix, points) > 0.5 for name, mask in masks.items()}
     return relit(image, picture.of.modality, rng), moved
+
+
+def _bent(side: int, rng: Rng) -> np.ndarray:
+    """float [side side 2]: column and row in the plain square that each pixel of the bent one shows."""
+    points = np.stack(np.meshgrid(np.arange(side, dtype=np.float32), np.arange(side, dtype=np.float32)), axis=-1)
+    if rng.random() < _BENT_SHARE:
+        nodes = rng.normal(0, _BEND * side, (5, 5, 2)).astype(np.float32)
+        points += cv2.resize(nodes, (side, side), interpolation=cv2.INTER_CUBIC)
+    return points
+
+
+def _sampled(image: np.ndarray, matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The picture at points of the square that `matrix` maps it onto; 0 outside."""
+    back = cv2.invertAffineTransform(matrix)
+    places = (points @ back[:, :2].T + back[:, 2]).astype(np.float32)
+    return cv2.remap(image, places, None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
 
 
 def _placement(picture: LabelledPicture, side: int, rng: Rng) -> np.ndarray:

@@ -36,30 +36,63 @@ _OTHERS = {"left lung": "right lung", "right lung": "left lung", "anterior hippo
 _NEIGHBOURS: dict[tuple[str, str], tuple[Wording, ...]] = {
     ("left ventricle", "heart muscle"): worded("around_it", (
         "Mark the muscle around the chamber you just marked.", "And the wall around it?", "Now the muscle around it.",
-        "What surrounds the chamber you just marked?", "Show me the wall of that chamber.")),
+        "What surrounds the chamber you just marked?", "Show me the wall of that chamber.",
+        "What squeezes the chamber you just marked?", "Which wall encloses it?",
+        "Outline the thick wall of that chamber.", "Now what contracts around it.", "What is wrapped around it?",
+        "Please mark the layer that surrounds it.", "And what pumps it empty?",
+        "Show me the tissue that encloses that cavity.")),
     ("left ventricle", "left atrium"): worded("before_it", (
         "Mark the chamber that fills it.", "Which chamber empties into what you just marked?",
         "Now the chamber from which its blood comes.", "And the chamber before it?",
-        "Show me the chamber behind its valve.")),
+        "Show me the chamber behind its valve.",
+        "Where does its blood come from? Mark that chamber.", "Outline the chamber that feeds it.",
+        "Which chamber lies before it in the flow of blood?", "Show me the chamber upstream of it.",
+        "Mark the neighbour that pours its blood into it.", "And the smaller chamber that fills it?",
+        "Please mark the chamber it receives blood from.", "What opens into the chamber you just marked?")),
     ("left atrium", "left ventricle"): worded("after_it", (
         "Into which chamber does it empty?", "Mark the chamber that it fills.", "Now the chamber after it.",
-        "And the chamber that its blood flows into?", "Show me the chamber on the other side of its valve.")),
+        "And the chamber that its blood flows into?",
+        "Where does its blood go next? Mark that chamber.", "Outline the chamber downstream of it.",
+        "Which chamber lies after it in the flow of blood?", "Show me the chamber that receives its blood.",
+        "Mark the neighbour that it pours its blood into.", "And the pumping chamber it empties into?",
+        "Please mark the chamber it delivers blood to.", "What lies beyond its valve?")),
     ("heart muscle", "left ventricle"): worded("inside_it", (
         "Which chamber does it enclose?", "Mark the cavity inside it.", "Now the chamber that it squeezes.",
-        "And the cavity within the wall you just marked?", "Show me what it surrounds.")),
+        "And the cavity within the wall you just marked?", "Show me what it surrounds.",
+        "What does it squeeze empty?", "Outline the hollow inside it.", "Which cavity does that wall surround?",
+        "Please mark the chamber within it.", "And the blood-filled space inside it?", "Now what it wraps around.",
+        "Show me the hollow that this wall encloses.", "What is enclosed by what you just marked?")),
     ("nucleus", "cytoplasm"): worded("outside_it", (
         "What surrounds it?", "Mark the rest of the cell.", "Now what lies around it in the cell.",
-        "And the part of the cell outside of it?", "Show me what is around what you just marked.")),
+        "And the part of the cell outside of it?", "Show me what is around what you just marked.",
+        "Now the paler part around it.", "Which part of the cell encloses it?",
+        "Outline the rest of this cell without it.", "And the lighter rim around it?",
+        "Please mark everything in the cell except it.", "What fills the cell between it and the border?",
+        "Mark what lies between it and the edge of the cell.", "In what is it embedded?")),
     ("cytoplasm", "nucleus"): worded("within_it", (
         "What lies inside it?", "Mark the core of the cell you just marked.", "Now the dark core inside it.",
-        "And the part of the cell that it surrounds?", "Show me what it encloses.")),
+        "And the part of the cell that it surrounds?", "Show me what it encloses.",
+        "What does it surround?", "Outline the dark part in the middle of it.", "Which core does it wrap around?",
+        "And the dark centre of that cell?", "Please mark what holds the DNA inside it.",
+        "Now the part of the cell that it leaves out.", "What is embedded in it?",
+        "Show me the darker body within it.")),
     ("nucleus", "white blood cell"): worded("whole_cell", (
-        "Mark the whole cell it belongs to.", "Now the entire cell.", "And the cell around it as a whole?",
-        "Show me the complete cell of what you just marked.")),
+        "Mark the whole cell it belongs to.", "And the cell around it as a whole?",
+        "Show me the complete cell of what you just marked.",
+        "Which cell does it belong to? Mark all of it.", "Outline the cell as a whole.",
+        "Please mark the complete cell, not only this part.", "Now everything that belongs to that cell.",
+        "The whole cell, please.", "And now the full cell with all its parts?", "Extend the mask to the entire cell.",
+        "Show me the cell that contains it.", "From this part to the whole cell, please.")),
     ("left lung", "lungs"): worded("both_left", (
-        "Now both of them.", "And both together?", "Mark the pair it belongs to.", "Add the one on the other side.")),
+        "Now both of them.", "And both together?", "Mark the pair it belongs to.", "Add the one on the other side.",
+        "Both, please.", "Now the two of them.", "Mark the whole pair.", "Not only this one, mark the two.",
+        "Extend the mask to both sides.", "And the two as one mask?", "Show me both sides together.",
+        "Outline the pair of them.", "Keep this one and add its partner.")),
     ("right lung", "lungs"): worded("both_right", (
-        "Now both of the pair.", "And the two together?", "Mark both, not only this one.", "Add its counterpart.")),
+        "Now both of the pair.", "And the two together?", "Mark both, not only this one.", "Add its counterpart.",
+        "Both sides, please.", "Now the pair as a whole.", "Mark the two of them together.",
+        "Extend it to the one on the other side too.", "Include both in one mask.", "And the complete pair?",
+        "Show me the two as a pair.", "Outline both sides at once.", "Widen the mask to both.")),
 }  # fmt: skip
 """What was marked and what is asked for next -> the wordings."""
 NEIGHBOUR_GROUPS = tuple(_NEIGHBOURS.values())

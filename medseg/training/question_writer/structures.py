@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from medseg.errors import InvalidInputError
 from medseg.training.question_writer.abdomen_and_head import ABDOMEN_AND_HEAD
+from medseg.training.question_writer.brain_and_spine import BRAIN_AND_SPINE
 from medseg.training.question_writer.chest_and_heart import CHEST_AND_HEART
 from medseg.training.question_writer.elsewhere import ELSEWHERE
 from medseg.training.question_writer.eye_and_cells import EYE_AND_CELLS
+from medseg.training.question_writer.heart import HEART
 from medseg.training.question_writer.structure import Structure
 
-STRUCTURES: dict[str, Structure] = {one.name: one for one in (*CHEST_AND_HEART, *ABDOMEN_AND_HEAD, *EYE_AND_CELLS)}
+STRUCTURES: dict[str, Structure] = {
+    one.name: one for one in (*CHEST_AND_HEART, *HEART, *ABDOMEN_AND_HEAD, *BRAIN_AND_SPINE, *EYE_AND_CELLS)
+}
 """Name -> structure that pictures are labelled with."""
 ASKED_IN_VAIN: dict[str, Structure] = {one.name: one for one in ELSEWHERE}
 """Name -> structure that no set is labelled with."""

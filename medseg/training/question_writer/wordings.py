@@ -1,13 +1,14 @@
 """Wordings with stable ids, and which of them are kept out of training.
 
 An id is a hash of the text, so a changed wording is another wording. Of each group a fifth is held out, at least one,
-by the order of the ids: the same ones in every run.
+by the order of the ids: the same ones in every run. The plainest wordings of a group may be exempt: a user who types
+`Segment the liver.` is owed an answer that was taught.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,15 +31,18 @@ class Wording:
     """Kept out of training."""
 
 
-def worded(group: str, texts: Iterable[str]) -> tuple[Wording, ...]:
-    """The wordings of a group, a fifth of them held out.
+def worded(group: str, texts: Iterable[str], taught: Collection[str] = ()) -> tuple[Wording, ...]:
+    """The wordings of a group: those of `taught`, and `texts`, of which a fifth is held out.
 
     Example:
         >>> [one.held_out for one in worded("greeting", ["Hello.", "Good day.", "Hi."])].count(True)
         1
     """
-    ids = {text: f"{group}-{hashlib.sha256(f'{group}/{text}'.encode()).hexdigest()[:8]}" for text in texts}
-    kept_out = set(sorted(ids.values())[: max(1, round(HELD_OUT_SHARE * len(ids)))]) if ids else set()
+    ids = {
+        text: f"{group}-{hashlib.sha256(f'{group}/{text}'.encode()).hexdigest()[:8]}" for text in (*taught, *texts)
+    }
+    drawn = sorted(number for text, number in ids.items() if text not in taught)
+    kept_out = set(drawn[: max(1, round(HELD_OUT_SHARE * len(drawn)))]) if drawn else set()
     return tuple(Wording(id=number, text=text, held_out=number in kept_out) for text, number in ids.items())
 
 

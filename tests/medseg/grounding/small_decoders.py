@@ -44,8 +44,10 @@ def small_sam_decoder() -> SamMaskDecoder:
     return SamMaskDecoder(small_sam(), PictureFit(side=SIDE))
 
 
-def small_embedded() -> EmbeddedMaskDecoder:
-    config = EmbeddedDecoderConfig(side=SIDE, width=32, channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1, 1, 1))
+def small_embedded(sharp: int = 4) -> EmbeddedMaskDecoder:
+    config = EmbeddedDecoderConfig(
+        side=SIDE, width=32, channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1, 1, 1), sharp=sharp
+    )  # fmt: skip
     return EmbeddedMaskDecoder(config)
 
 

@@ -2,13 +2,21 @@
 
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
 from medseg.errors import InvalidInputError
 from medseg.grounding.catalogue import MASK_DECODERS, VOLUME_DECODERS, build_picture_decoder, build_volume_decoder
 from medseg.grounding.mask_decoder import MaskDecoder
 from medseg.grounding.vista3d import Vista3dConfig
 from medseg.grounding.volume_protocol import VolumeDecoder
-from tests.medseg.grounding.small_decoders import BLOCK, SIDE, SMALL_MASK_DECODERS, SMALL_VOLUME_DECODERS, settled
+from tests.medseg.grounding.small_decoders import (
+    BLOCK,
+    SIDE,
+    SMALL_MASK_DECODERS,
+    SMALL_VOLUME_DECODERS,
+    settled,
+    small_embedded,
+)
 
 _NAMES = (*MASK_DECODERS, *VOLUME_DECODERS)
 
@@ -107,3 +115,19 @@ def test_what_is_not_in_the_catalogue_is_refused():
         build_picture_decoder("unet")
     with pytest.raises(InvalidInputError, match="VolumeDecoderConfig, found Vista3dConfig"):
         build_volume_decoder("segresnet", Vista3dConfig())
+
+
+@torch.no_grad()
+def test_a_sharpened_decoder_begins_as_the_plain_one_and_has_a_logit_per_pixel():
+    plain, sharp = settled(lambda: small_embedded(sharp=0)), settled(lambda: small_embedded(sharp=4))
+    missing = sharp.load_state_dict(plain.state_dict(), strict=False).missing_keys
+    assert all("sharp" in name for name in missing)
+    seen = torch.rand((1, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(1))
+    prompts, about = torch.ones(1, plain.prompt_width), torch.zeros(1, dtype=torch.long)
+    before, after = (one.decode(one.encode(seen), about, prompts).logits for one in (plain, sharp))
+    assert (before.shape[-1], after.shape[-1]) == (SIDE // 2, SIDE)
+    enlarged = interpolate(before[:, None], (SIDE, SIDE), mode="bilinear", align_corners=False)[:, 0]
+    torch.testing.assert_close(after, enlarged)
+    torch.nn.init.ones_(sharp.sharp_filters.weight)
+    changed = sharp.decode(sharp.encode(seen), about, prompts).logits
+    assert not torch.allclose(changed, after)
