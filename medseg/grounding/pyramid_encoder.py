@@ -1,4 +1,4 @@
-"""`PyramidEncoder`: the embedded grounding encoder, a small convolutional network with maps of stride 8, 4, 2 and, if asked, 1.
+"""`PyramidEncoder`: the embedded grounding encoder, convolutional, maps of stride 8, 4, 2 and perhaps 1.
 
 Thin structures need fine maps: vessels of two pixels are lost at SAM's stride of 16. So the coarse features come back
 up along their finer ones, and the decoder takes the finer maps as SAM 2 takes its high-resolution features.

@@ -43,8 +43,6 @@ EMBEDDED = "medsegr_tiny"
 _ANSWER_TOKENS_MAX = 160
 _PICTURES_KEPT = 4
 _UNNAMED = "target"
-_CONTRADICTED = 0.2
-"""Below this chance of being there, what an answer names is told to contradict the picture."""
 _NOTHING_MARKED = "The answer refers to what was marked before, and nothing was."
 
 
@@ -152,14 +150,10 @@ class MedSegRSegmenter:
                 mask=masks[number],
                 presence=float(present[number]),
                 quality=float(found.overlap[number]),
+                claimed=span is not None,
             )
             for number, (phrase, span) in enumerate(zip(tokens.phrases, tokens.spans, strict=True))
         )
-        warnings += [
-            f"{target.label}: the answer names it, but the picture shows no sign of it (chance {target.presence:.2f})."
-            for target in targets
-            if target.span is not None and target.presence < _CONTRADICTED
-        ]
         return Answer(
             text=tokens.text,
             targets=targets,

@@ -245,7 +245,8 @@ def _gated(answer: Answer, volume: Volume, config: SegmentConfig) -> tuple[tuple
 
 def _status(target: AnsweredTarget, config: SegmentConfig) -> tuple[Status, str]:
     if target.presence < config.presence_uncertain:
-        return "not_found", ""
+        text = f"the answer names it, but the picture shows no sign of it (chance {target.presence:.2f})."
+        return "not_found", text if target.claimed else ""
     voxels = int(np.count_nonzero(target.mask))
     if voxels < config.voxels_min:
         text = f"said to be there, but its mask holds {voxels} voxel(s), fewer than {config.voxels_min}; not found."

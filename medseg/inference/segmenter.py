@@ -52,6 +52,8 @@ class AnsweredTarget:
     """Probability that it is there at all, 0-1."""
     quality: float
     """Estimated overlap (IoU) with the truth, 0-1."""
+    claimed: bool = False
+    """Whether the answer's words say that it is there, whatever `presence` says; the gate tells where they disagree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

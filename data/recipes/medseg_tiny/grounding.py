@@ -23,7 +23,6 @@ from medseg.grounding.embedded_decoder import EmbeddedDecoderConfig, EmbeddedMas
 from medseg.grounding.mask_decoder import DecodedMasks, EncodedPictures
 from medseg.grounding.picture_fit import SAM_MEAN, SAM_STD
 
-
 DECODER = EmbeddedDecoderConfig(sharp=8)
 """Shape of the decoder that is trained here."""
 

@@ -38,9 +38,7 @@ def worded(group: str, texts: Iterable[str], taught: Collection[str] = ()) -> tu
         >>> [one.held_out for one in worded("greeting", ["Hello.", "Good day.", "Hi."])].count(True)
         1
     """
-    ids = {
-        text: f"{group}-{hashlib.sha256(f'{group}/{text}'.encode()).hexdigest()[:8]}" for text in (*taught, *texts)
-    }
+    ids = {text: f"{group}-{hashlib.sha256(f'{group}/{text}'.encode()).hexdigest()[:8]}" for text in (*taught, *texts)}
     drawn = sorted(number for text, number in ids.items() if text not in taught)
     kept_out = set(drawn[: max(1, round(HELD_OUT_SHARE * len(drawn)))]) if drawn else set()
     return tuple(Wording(id=number, text=text, held_out=number in kept_out) for text, number in ids.items())

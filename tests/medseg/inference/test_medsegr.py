@@ -107,10 +107,8 @@ def test_words_that_the_picture_contradicts_are_told() -> None:
         tiny.heads.bias.fill_(-9.0)
     result = segment(MedSegRSegmenter(tiny, name="medsegr", weights_sha256=""), picture(), "Where?")
     answer = MedSegRSegmenter(tiny, name="medsegr", weights_sha256="").ground_answer(picture(), "Where?", (), TWO)
-    assert answer.warnings == (
-        "left lung: the answer names it, but the picture shows no sign of it (chance 0.00).",
-        "heart: the answer names it, but the picture shows no sign of it (chance 0.00).",
-    )
+    assert [(target.label, target.claimed) for target in answer.targets] == [("left lung", True), ("heart", True)]
+    assert max(target.presence for target in answer.targets) < 0.01
     assert {finding.status for finding in result.findings} <= {"not_found"}
 
 

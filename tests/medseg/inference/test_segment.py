@@ -51,6 +51,17 @@ def test_a_claim_without_a_mask_and_a_poor_one_are_said_aloud() -> None:
     )
 
 
+def test_words_that_the_picture_contradicts_are_told_below_the_gate_alone() -> None:
+    chances = {"liver": 0.3, "spleen": 0.1}
+    named = [replace(target(name, some_mask(), presence), claimed=True) for name, presence in chances.items()]
+    said = answer("", *named, target("kidney", some_mask(), 0.1))
+    result = segment(SaidSegmenter(said), small_volume(), "Where?")
+    warning = "spleen: the answer names it, but the picture shows no sign of it (chance 0.10)."
+    assert result.warnings == (warning,)
+    other = segment(SaidSegmenter(said), small_volume(), "Where?", config=SegmentConfig(presence_uncertain=0.4))
+    assert [line.split(":")[0] for line in other.warnings] == ["liver", "spleen"]
+
+
 def test_findings_keep_their_order_their_spans_and_their_quantities() -> None:
     text = "The spleen, then the liver and no tumour."
     masks = [some_mask(2), some_mask(4), some_mask(0)]
