@@ -55,6 +55,9 @@ class MedSegConfig:
     """The 2D decoder: a member of the family and its shape."""
     structures: tuple[str, ...] = ()
     """Names it was trained to find in pictures, for messages; others may be asked for."""
+    mirrored: tuple[str, ...] = ()
+    """Phrases, in small letters, of what looks the same in a mirror, such as a polyp and unlike a liver: pictures are
+    decoded both ways round for them, and the mean taken."""
     volume: VolumeDecoderConfig | Vista3dConfig | None = None
     """The 3D decoder, where there is one: a member of the family and its shape."""
     volume_structures: tuple[str, ...] = ()

@@ -1,8 +1,9 @@
 """`PictureDecoder`: masks of prompt vectors on the pixels of one picture of any size, whole or in overlapping windows.
 
 A target of thin or small structures (vessels, membranes, nuclei) is decoded in windows of the picture at twice the
-resolution, blended where they overlap; everything else in the whole picture at once. Maps of the picture are made when
-they are first needed and kept for the next question.
+resolution, blended where they overlap; everything else in the whole picture at once. A target that looks the same in a
+mirror may be decoded both ways round, and the mean taken. Maps of the picture are made when they are first needed and
+kept for the next question.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class PictureDecoder:
         """`picture` is RGB of 0-255."""
         self._decoder = decoder
         self._picture = picture
-        self._views: dict[bool, _View] = {}
+        self._views: dict[tuple[bool, bool], _View] = {}
 
     @torch.no_grad()
     def decode(
@@ -68,8 +69,9 @@ class PictureDecoder:
         prompts: Float[Tensor, "token channel"],
         fine: Bool[ndarray, " token"],
         previous: Float[Tensor, "token height width"] | None = None,
+        mirrored: Bool[ndarray, " token"] | None = None,
     ) -> PictureMasks:
-        """Masks of the prompts; `fine` says which are decoded in windows.
+        """Masks of the prompts; `fine` says which are decoded in windows, `mirrored` which in the mirrored picture too.
 
         `previous` holds an earlier mask per prompt on the picture's pixels, as logits; rows of NaN where there is none.
         """
@@ -82,25 +84,33 @@ class PictureDecoder:
                 before = None if previous is None else previous[rows]
                 found = self._decode_view(self._view(in_windows), prompts[rows], before)
                 logits[rows], overlap[rows], present[rows] = found.logits, found.overlap, found.object_logits
+            twice = rows if mirrored is None else rows[np.asarray(mirrored, bool)[rows]]
+            if mirrored is not None and len(twice):
+                before = None if previous is None else previous[twice].flip(-1)
+                found = self._decode_view(self._view(in_windows, in_mirror=True), prompts[twice], before)
+                logits[twice] = (logits[twice] + found.logits.flip(-1)) / 2
+                overlap[twice] = (overlap[twice] + found.overlap) / 2
+                present[twice] = (present[twice] + found.object_logits) / 2
         return PictureMasks(logits=logits, overlap=overlap.clamp(0, 1), object_logits=present)
 
-    def _view(self, in_windows: bool) -> _View:
-        if in_windows not in self._views:
-            self._views[in_windows] = self._encode(in_windows)
-        return self._views[in_windows]
+    def _view(self, in_windows: bool, in_mirror: bool = False) -> _View:
+        if (in_windows, in_mirror) not in self._views:
+            picture = np.ascontiguousarray(self._picture[:, ::-1]) if in_mirror else self._picture
+            self._views[in_windows, in_mirror] = self._encode(picture, in_windows)
+        return self._views[in_windows, in_mirror]
 
     @torch.no_grad()
-    def _encode(self, in_windows: bool) -> _View:
+    def _encode(self, picture: UInt8[ndarray, "height width 3"], in_windows: bool) -> _View:
         fit, side = self._decoder.fit, self._decoder.fit.side
         device = next(iter(self._decoder.parameters())).device  # type: ignore[attr-defined]
         if not in_windows:
-            fitted = fit.fit(self._picture)[None].to(device)
-            inside = fit.fitted_size(*self._picture.shape[:2])
+            fitted = fit.fit(picture)[None].to(device)
+            inside = fit.fitted_size(*picture.shape[:2])
             return _View(encoded=self._decoder.encode(fitted), corners=((0, 0),), size=(side, side), inside=inside)
         large = PictureFit(side=FINE_FACTOR * side, aspect=fit.aspect, values=fit.values, mean=fit.mean, std=fit.std)
-        inside = large.fitted_size(*self._picture.shape[:2])
+        inside = large.fitted_size(*picture.shape[:2])
         size = (max(side, inside[0]), max(side, inside[1]))
-        fitted = large.fit(self._picture)[:, : size[0], : size[1]].to(device)
+        fitted = large.fit(picture)[:, : size[0], : size[1]].to(device)
         corners = tuple((row, column) for row in _starts(size[0], side) for column in _starts(size[1], side))
         windows = torch.stack([fitted[:, row : row + side, column : column + side] for row, column in corners])
         parts = [self._decoder.encode(some) for some in windows.split(_WINDOWS_AT_ONCE)]

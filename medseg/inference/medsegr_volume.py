@@ -47,6 +47,16 @@ class GroundedVolume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Looks:
+    """How pictures are looked at."""
+
+    fine: Bool[ndarray, " token"]
+    """In windows."""
+    mirrored: Bool[ndarray, " token"]
+    """In the mirror too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VolumeGrounder:
     """One model over one volume."""
 
@@ -72,6 +82,8 @@ class VolumeGrounder:
         in_volume = np.array([self._taught_in_3d(phrase) for phrase in tokens.phrases], bool)
         if self.earlier is not None and self.of_earlier is not None:
             in_volume &= ~self.of_earlier
+        named = [phrase.lower().split(" of the ")[-1] for phrase in tokens.phrases]  # a half of the polyp is polyp
+        looks = _Looks(fine=fine, mirrored=np.array([name in self.model.config.mirrored for name in named], bool))
         masks: list[Bool[ndarray, "i j k"]] = [np.zeros(0, bool)] * len(hidden)
         overlap, present = torch.zeros(len(hidden)), torch.zeros(len(hidden))
         how = []
@@ -82,7 +94,7 @@ class VolumeGrounder:
             if not len(rows):
                 continue
             how.append(words)
-            found, overlap_rows, present_rows = decode(hidden[rows], fine[rows], rows)
+            found, overlap_rows, present_rows = decode(hidden[rows], looks, rows)
             overlap[rows], present[rows] = overlap_rows.cpu(), present_rows.cpu()
             for row, mask in zip(rows, found, strict=True):
                 masks[row] = mask
@@ -104,7 +116,7 @@ class VolumeGrounder:
         )
 
     def _in_volume(
-        self, hidden: Tensor, fine: Bool[ndarray, " token"], rows: Int[ndarray, " token"]
+        self, hidden: Tensor, looks: _Looks, rows: Int[ndarray, " token"]
     ) -> tuple[list[Bool[ndarray, "i j k"]], Tensor, Tensor]:
         decoder = self.model.volume_decoder
         if decoder is None:
@@ -114,14 +126,14 @@ class VolumeGrounder:
         return [one.numpy() for one in (found.logits > 0).cpu()], found.overlap, present
 
     def _in_slices(
-        self, hidden: Tensor, fine: Bool[ndarray, " token"], rows: Int[ndarray, " token"]
+        self, hidden: Tensor, looks: _Looks, rows: Int[ndarray, " token"]
     ) -> tuple[list[Bool[ndarray, "i j k"]], Tensor, Tensor]:
         prompts = self.model.projection(hidden)
 
         def decode(number: int, some: Tensor, _neighbour: Tensor | None) -> PictureMasks:
             picture = shown_square(self.volume, self.plan, number, self.window)
             previous = self._previous(number, (picture.shape[0], picture.shape[1]), rows)
-            found = self.picture_decoder(picture).decode(some, fine, previous)
+            found = self.picture_decoder(picture).decode(some, looks.fine[rows], previous, looks.mirrored[rows])
             size = (self.plan.shape[1], self.plan.shape[2])
             logits = found.logits
             if tuple(logits.shape[1:]) != size:

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from data.recipes.medseg_tiny.batches import NAMES, PARTS, SIDES, GroundingBatches, draw_batch, half_of, number_of
+from data.recipes.medseg_tiny.blend import mean_of
 from data.recipes.medseg_tiny.grounding import PlainMaps, side_shares
 from data.recipes.medseg_tiny.phantoms import CHEST, chest_phantom
-from data.recipes.medseg_tiny.pictures import SETS, LabelledPicture, PictureSet, read_pictures, sides_of_lungs
+from data.recipes.medseg_tiny.pictures import MIRRORED, SETS, LabelledPicture, PictureSet, read_pictures, sides_of_lungs
 from data.recipes.medseg_tiny.variation import varied
 from medseg.grounding.embedded_decoder import EmbeddedDecoderConfig
 from medseg.grounding.mask_decoder import EncodedPictures
@@ -133,6 +134,18 @@ def test_a_plain_map_is_that_of_its_picture_and_structure() -> None:
     assert found.shape == (2, 16, 16)
     only = EncodedPictures(embedding=encoded.embedding[1:], fine=(fine[0][1:], fine[1][1:]))
     torch.testing.assert_close(found[:1], maps(only, torch.tensor([0]), torch.tensor([3])))
+
+
+def test_the_mean_of_trainings_is_that_of_those_that_have_a_tensor() -> None:
+    parts = [{"a": torch.zeros(2), "b": torch.ones(1)}, {"a": torch.full((2,), 4.0)}]
+    mean = mean_of(parts)
+    assert mean["a"].tolist() == [2.0, 2.0]
+    assert mean["b"].tolist() == [1.0]
+
+
+def test_what_has_a_side_is_not_among_the_mirrored() -> None:
+    assert {"polyp", "blood vessels", "wound"} <= set(MIRRORED) <= set(NAMES)
+    assert not {"liver", "lungs", "left lung", "heart shadow", "left ventricle"} & set(MIRRORED)
 
 
 def test_rows_of_the_table_are_apart() -> None:

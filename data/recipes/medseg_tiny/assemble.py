@@ -14,6 +14,7 @@ from torch import Tensor
 
 from data.recipes.medseg_tiny.batches import NAMES
 from data.recipes.medseg_tiny.grounding import DECODER
+from data.recipes.medseg_tiny.pictures import MIRRORED
 from data.recipes.medseg_tiny.volumes import STRUCTURES
 from medseg.grounding.volume_decoder import VolumeDecoderConfig
 from medseg.model import MedSegConfig, MedSegModel, save_medseg
@@ -29,7 +30,7 @@ def under(tensors: dict[str, Tensor], start: str) -> dict[str, Tensor]:
 def assemble(grounding: Path, volumes: Path, language: Path) -> MedSegModel:
     """The model of three checkpoints."""
     config = MedSegConfig(
-        earlier="cut", decoder=DECODER, structures=NAMES, volume=VolumeDecoderConfig(),
+        earlier="cut", decoder=DECODER, structures=NAMES, mirrored=MIRRORED, volume=VolumeDecoderConfig(),
         volume_structures=tuple(STRUCTURES),
     )  # fmt: skip
     backbone = load_backbone("embedded", dtype=torch.float32)

@@ -29,7 +29,7 @@ SIDES = (128, 192, 256)
 """Sides of squares: small ones first, since four of them cost what one large one does."""
 _OFTEN = {
     "med_ct_kidney_tumor": 2.0, "med_polyp_kvasir": 1.6, "med_wound_foot_ulcer": 1.6, "med_breast_us_busi": 1.6,
-    "med_fundus_fives": 1.5, "med_fundus_chasedb1": 1.5, "med_mr_lgg_flair": 1.3, "med_cxr_covid_multi": 1.3,
+    "med_fundus_fives": 3.5, "med_fundus_chasedb1": 2.5, "med_mr_lgg_flair": 1.3, "med_cxr_covid_multi": 1.3,
     "med_cxr_lungs": 0.6, "med_nuclei_dsb2018": 0.6, "med_us_fetal_head": 0.8, "phantom_chest": 0.3,
 }  # fmt: skip
 """Sets drawn more or less often than by the square root of their size: by how hard they turned out to be."""

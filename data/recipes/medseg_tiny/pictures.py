@@ -79,6 +79,11 @@ SETS = (
                structures={"foot ulcer wound": "wound"}),
 )  # fmt: skip
 """Sets to learn from. The polyps of ETIS are three sequences of neighbouring frames: test material alone."""
+MIRRORED = ("white blood cell", *sorted(
+    {name for one in SETS if one.turns != "none" for name in one.structures.values()}
+    - {name for one in SETS if one.turns == "none" for name in one.structures.values()}
+))  # fmt: skip
+"""Structures that were learned mirrored too."""
 ETIS = PictureSet(folder="med_polyp_etis", modality="endoscopy", body_part="colon", structures={"polyp": "polyp"})
 
 

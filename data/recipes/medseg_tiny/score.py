@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from data.recipes.medseg_tiny.batches import number_of
 from data.recipes.medseg_tiny.grounding import Grounding
-from data.recipes.medseg_tiny.pictures import ETIS, SETS, LabelledPicture, read_pictures
+from data.recipes.medseg_tiny.pictures import ETIS, MIRRORED, SETS, LabelledPicture, read_pictures
 from medseg.grounding.decode_picture import PictureDecoder
 
 Predict = Callable[[LabelledPicture, list[str]], tuple[np.ndarray, np.ndarray]]
@@ -40,7 +40,8 @@ def table_prediction(grounding: Grounding) -> Predict:
     @torch.no_grad()
     def predict(picture: LabelledPicture, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
         prompts = grounding.prompts.weight[[number_of(name) for name in names]]
-        found = PictureDecoder(grounding.decoder, picture.image).decode(prompts, np.full(len(names), picture.of.fine))
+        fine, mirrored = np.full(len(names), picture.of.fine), np.array([name in MIRRORED for name in names])
+        found = PictureDecoder(grounding.decoder, picture.image).decode(prompts, fine, mirrored=mirrored)
         return (found.logits > 0).numpy(), found.object_logits.sigmoid().numpy()
 
     return predict

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, interpolate
 
 from data.recipes.medseg_tiny.grounding import as_input
-from data.recipes.medseg_tiny.pictures import SETS, LabelledPicture, PictureSet, read_pictures
+from data.recipes.medseg_tiny.pictures import MIRRORED, SETS, LabelledPicture, PictureSet, read_pictures
 from data.recipes.medseg_tiny.score import Predict, score
 from data.recipes.medseg_tiny.variation import varied
 from data.recipes.vlm_tiny.medical_sets import held_out_patients
@@ -88,7 +88,12 @@ def prediction(model: nn.Module, names: list[str]) -> Predict:
     def predict(picture: LabelledPicture, asked: list[str]) -> tuple[np.ndarray, np.ndarray]:
         fit = PictureFit(side=2 * SIDE if picture.of.fine else SIDE)
         fitted = fit.fit(picture.image)[None]
-        found = model.eval()(fitted) if not picture.of.fine else _in_windows(model.eval(), fitted)
+        found = _logits(model.eval(), fitted, fine=picture.of.fine)
+        if all(name in MIRRORED for name in names):  # as the one model does
+            width = fit.fitted_size(*picture.image.shape[:2])[1]
+            turned = torch.cat([fitted[..., :width].flip(-1), fitted[..., width:]], dim=-1)
+            other = _logits(model, turned, fine=picture.of.fine)
+            found[..., :width] = (found[..., :width] + other[..., :width].flip(-1)) / 2
         inside = fit.fitted_size(*picture.image.shape[:2])
         logits = interpolate(found[..., : inside[0], : inside[1]], picture.image.shape[:2], mode="bilinear")[0]
         rows = [names.index(name) for name in asked]
@@ -97,7 +102,10 @@ def prediction(model: nn.Module, names: list[str]) -> Predict:
     return predict
 
 
-def _in_windows(model: nn.Module, fitted: Tensor) -> Tensor:
+def _logits(model: nn.Module, fitted: Tensor, *, fine: bool) -> Tensor:
+    """Of the whole square, or in windows."""
+    if not fine:
+        return model(fitted)
     found = sliding_window_inference(fitted, (SIDE, SIDE), 4, model, overlap=0.25, mode="gaussian")
     return found  # type: ignore[return-value]
 

@@ -85,11 +85,32 @@ def test_an_earlier_mask_reaches_its_token_alone(fine: bool) -> None:
     assert not marked[1, 20, 20]
 
 
-def test_tokens_together_give_what_each_gives_alone() -> None:
+def _embedded() -> EmbeddedMaskDecoder:
     torch.manual_seed(0)
-    decoder = EmbeddedMaskDecoder(
+    return EmbeddedMaskDecoder(
         EmbeddedDecoderConfig(side=32, width=16, channels=(8, 8, 16, 16, 16), blocks=(1, 1, 1, 1, 1))
     ).eval()
+
+
+@pytest.mark.parametrize("fine", [False, True])
+def test_what_is_decoded_in_the_mirror_too_does_not_depend_on_which_way_round_it_came(fine: bool) -> None:
+    decoder, prompts = _embedded(), torch.randn(2, 16)
+    picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
+    windows, mirrored = np.array([fine] * 2), np.array([True, False])
+    earlier = torch.full((2, 50, 70), torch.nan)
+    earlier[:, :, :30] = 5.0
+    earlier[:, :, 30:] = -5.0
+    found = PictureDecoder(decoder, picture).decode(prompts, windows, earlier, mirrored)
+    turned = PictureDecoder(decoder, picture[:, ::-1].copy()).decode(prompts, windows, earlier.flip(-1), mirrored)
+    torch.testing.assert_close(found.logits[0], turned.logits[0].flip(-1), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found.overlap[0], turned.overlap[0])
+    assert not torch.allclose(found.logits[1], turned.logits[1].flip(-1), atol=1e-3)
+    once = PictureDecoder(decoder, picture).decode(prompts, windows, earlier)
+    torch.testing.assert_close(found.logits[1], once.logits[1])
+
+
+def test_tokens_together_give_what_each_gives_alone() -> None:
+    decoder = _embedded()
     picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
     prompts, fine = torch.randn(3, 16), np.array([True, False, True])
     together = PictureDecoder(decoder, picture).decode(prompts, fine)
