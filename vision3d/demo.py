@@ -18,7 +18,7 @@ from vlm_bridge.assets import asset_path
 
 DEMO_STEPS = 2000
 """Few enough for under three minutes on two cores, compilation included."""
-DEMO_PHRASES = ("red mug", "fruit", "book with a fish on the cover", "something to drink from", "umbrella")
+DEMO_PHRASES = ("red mug", "fruit", "book with a fish on the cover", "something to drink from", "laptop")
 """A thing, a category, what only one side of a thing tells, a use, and what is not there."""
 _LEAD = (
     "The photos were cut into masks, the scene into objects, and each object was given vectors of language from all "
