@@ -22,7 +22,7 @@ from medseg.grounding.propagation import propagate
 from medseg.grounding.seg_tokens import SegTokens
 from medseg.grounding.volume_windows import decode_volume
 from medseg.inference.shown_slice import shown_square
-from medseg.model import MedSegModel
+from medseg.model import MedSegConfig, MedSegModel
 from medseg.study.slice_plan import SlicePlan, stretch
 from medseg.study.volume import Volume
 from medseg.study.windows import IntensityWindow
@@ -56,6 +56,21 @@ class _Looks:
     """In the mirror too."""
 
 
+def same_in_a_mirror(phrase: str, config: MedSegConfig) -> bool:
+    """Whether a phrase is decoded both ways round.
+
+    Where parts are cut from masks, the half of a polyp is decoded as the polyp; where the prompt itself means the half,
+    its mirror image is another half.
+
+    Example:
+        >>> cut, drawn = (MedSegConfig(earlier=one, mirrored=("polyp",)) for one in ("cut", "drawn"))
+        >>> [same_in_a_mirror("image-left half of the polyp", one) for one in (cut, drawn)]
+        [True, False]
+    """
+    name = phrase.lower()
+    return (name.split(" of the ")[-1] if config.earlier == "cut" else name) in config.mirrored
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VolumeGrounder:
     """One model over one volume."""
@@ -82,8 +97,8 @@ class VolumeGrounder:
         in_volume = np.array([self._taught_in_3d(phrase) for phrase in tokens.phrases], bool)
         if self.earlier is not None and self.of_earlier is not None:
             in_volume &= ~self.of_earlier
-        named = [phrase.lower().split(" of the ")[-1] for phrase in tokens.phrases]  # a half of the polyp is polyp
-        looks = _Looks(fine=fine, mirrored=np.array([name in self.model.config.mirrored for name in named], bool))
+        mirrored = [same_in_a_mirror(phrase, self.model.config) for phrase in tokens.phrases]
+        looks = _Looks(fine=fine, mirrored=np.array(mirrored, bool))
         masks: list[Bool[ndarray, "i j k"]] = [np.zeros(0, bool)] * len(hidden)
         overlap, present = torch.zeros(len(hidden)), torch.zeros(len(hidden))
         how = []

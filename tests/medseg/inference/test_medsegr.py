@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from medseg.errors import CheckpointError, InvalidInputError
+from medseg.grounding.decode_picture import PictureDecoder
 from medseg.grounding.volume_decoder import VolumeDecoderConfig
 from medseg.grounding.volume_fit import VolumeFit
 from medseg.inference.catalogue import load_segmenter
@@ -98,6 +100,21 @@ def test_phrases_taught_in_3d_go_to_the_3d_decoder() -> None:
     assert answer.preprocessing["masks"] == "3D decoder and 2D decoder, slice by slice"
     flat = segmenter.ground_answer(picture(), "Where?", (), TWO)
     assert flat.preprocessing["masks"] == "2D decoder"
+
+
+def test_only_what_looks_the_same_in_a_mirror_is_decoded_both_ways_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Watched(PictureDecoder):
+        def decode(self, prompts, fine, previous=None, mirrored=None):
+            asked.append(mirrored.tolist())
+            return super().decode(prompts, fine, previous, mirrored)
+
+    monkeypatch.setattr("medseg.inference.medsegr.PictureDecoder", Watched)
+    tiny = tiny_medseg()
+    model = MedSegModel(tiny.backbone, replace(tiny.config, mirrored=("heart",))).eval()
+    MedSegRSegmenter(model, name="medsegr", weights_sha256="").ground_answer(picture(), "Where?", (), TWO)
+    assert asked == [[False, True]]
 
 
 def test_words_that_the_picture_contradicts_are_told() -> None:
