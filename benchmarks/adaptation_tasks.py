@@ -1,12 +1,13 @@
-"""What a model is adapted to in `adapter_text_task`: tasks, each a small object with a start, a loss and a score.
+"""What a model is adapted to in `adapter_comparison`: tasks, each a small object with a start, a loss and a score.
 
-A new task is a class with these five members and a line in `TASKS`.
+A new task is a class with these members and a line in `TASKS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
@@ -26,8 +27,8 @@ class AdaptationTask(Protocol):
     """Of the table and the file of results."""
     steps: int
     """Optimiser steps of a run."""
-    targets: list[str] | str
-    """Linear layers to adapt, as PEFT takes them in `target_modules`."""
+    targets: Any
+    """Names of the linear layers to adapt, as PEFT takes them in `target_modules`."""
 
     def start(self) -> Any:
         """The pretrained model, fresh each time."""
@@ -37,8 +38,11 @@ class AdaptationTask(Protocol):
         """Of the batch of a step; equal seeds give equal batches."""
         ...
 
-    def score(self, model: Any, held_out: HeldOut) -> dict[str, float]:
-        """`loss` (lower is better) and `accuracy` on examples that are never learned from."""
+    def score(self, model: Any, held_out: HeldOut) -> dict[str, Any]:
+        """`loss` (lower is better) and `accuracy` on examples that are never learned from.
+
+        Where there are patients, `patients` has the accuracy of each, in an order that is always the same.
+        """
         ...
 
 
@@ -67,7 +71,7 @@ class ReversedKeys:
         return torch.nn.functional.cross_entropy(logits, wanted)
 
     @torch.no_grad()
-    def score(self, model: Any, held_out: HeldOut) -> dict[str, float]:
+    def score(self, model: Any, held_out: HeldOut) -> dict[str, Any]:
         """Over 128 lists, 768 questions."""
         model.eval()
         first = {"validation": 10**8, "test": 2 * 10**8}[held_out]
@@ -89,5 +93,13 @@ class ReversedKeys:
         return logits[at], wanted[at]
 
 
-TASKS: dict[str, Callable[[], Any]] = {"reversed_keys": ReversedKeys}
-"""Maker by name."""
+def _few_shot(shared: Path, work: Path) -> AdaptationTask:
+    from benchmarks.few_shot_medical import FewShotHippocampus
+
+    return FewShotHippocampus(shared=shared, work=work)
+
+
+TASKS: dict[str, Callable[[Path, Path], Any]] = {
+    "reversed_keys": lambda shared, work: ReversedKeys(), "few_shot_hippocampus": _few_shot,
+}  # fmt: skip
+"""Maker by name, given the folder of the shared data and one to write to."""

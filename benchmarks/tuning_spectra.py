@@ -1,7 +1,7 @@
 """What tuning does to the weights of a small language model, by way of tuning: values, directions, rank of the change.
 
 `python -m benchmarks.tuning_spectra` teaches the embedded model that looks values up to take keys in reverse (see
-`adapter_text_task`), fully, by LoRA, MAP and SpecLoRA, each with AdamW at the rate that was best there, and compares
+`adapter_comparison`), fully, by LoRA, MAP and SpecLoRA, each with AdamW at the rate that was best there, and compares
 the matrices of its layers before and after as `vlm-bridge spectra` does. Beside full tuning stands its control: noise
 as large as each matrix's change.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.adaptation_tasks import ReversedKeys
-from benchmarks.adapter_text_task import Run, learn
+from benchmarks.adapter_comparison import Run, learn
 from vlm_bridge.assets import asset_path
 from vlm_bridge.spectra.compare_matrix import MatrixSpectra
 from vlm_bridge.spectra.compare_models import SpectraConfig, compare_models

@@ -23,6 +23,9 @@ class MuonConfig:
     """Look ahead by one step of the momentum."""
     iterations: int = 5
     """Newton-Schulz steps."""
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    """Of these steps. bfloat16: torch's own; float32: the same without it; auto: float32 on a processor that has no
+    bfloat16 of its own, where torch's would be some fifty times slower, bfloat16 everywhere else."""
     other_learning_rate: float | None = None
     """Of what AdamW trains; None: the same. With `original`, about 3e-4."""
 
@@ -30,6 +33,10 @@ class MuonConfig:
         if self.scale not in ("original", "match_rms_adamw"):
             raise InvalidInputError(
                 f"Muon: expected the scale original or match_rms_adamw, found {self.scale!r}. Choose one of them."
+            )
+        if self.precision not in ("auto", "bfloat16", "float32"):
+            raise InvalidInputError(
+                f"Muon: expected the precision auto, bfloat16 or float32, found {self.precision!r}. Choose one of them."
             )
         rate = self.other_learning_rate
         if not 0 <= self.momentum < 1 or not 0 < self.iterations < 100 or (rate is not None and rate < 0):

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from torch.optim import AdamW, Muon, Optimizer
 
+from vlm_bridge.backbone.cpu_precision import cpu_has_bfloat16
 from vlm_bridge.errors import InvalidInputError
 from vlm_bridge.optim.combined_optimizer import CombinedOptimizer
-from vlm_bridge.optim.config import OptimizerConfig
+from vlm_bridge.optim.config import MuonConfig, OptimizerConfig
+from vlm_bridge.optim.float32_muon import Float32Muon
 from vlm_bridge.optim.parameter_roles import SortedParameter, parameter_groups
 
 
@@ -59,8 +61,9 @@ def make_muon(parameters: Sequence[SortedParameter], config: OptimizerConfig) ->
         Jordan et al., Muon (2024); the scale `match_rms_adamw`: Liu et al. (arXiv:2502.16982), section 2.2.
     """
     split, settings = split_for_muon(parameters), config.muon
+    make = Float32Muon if _in_float32(split, settings) else Muon
     members: list[Optimizer] = [
-        Muon(
+        make(
             parameter_groups(split.muon, config.weight_decay, config.learning_rate),
             lr=config.learning_rate,
             momentum=settings.momentum,
@@ -80,3 +83,10 @@ def make_muon(parameters: Sequence[SortedParameter], config: OptimizerConfig) ->
             )
         )
     return CombinedOptimizer(members)
+
+
+def _in_float32(split: MuonSplit, settings: MuonConfig) -> bool:
+    if settings.precision != "auto":
+        return settings.precision == "float32"
+    on_cpu = all(one.parameter.device.type == "cpu" for one in split.muon)
+    return on_cpu and not cpu_has_bfloat16()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +19,7 @@ from vlm_bridge.optim.parameter_roles import sort_parameters
 from vlm_bridge.optim.polar_factor import polar_factor
 
 PLAIN = MuonConfig(scale="original", momentum=0.0, nesterov=False)
+BOTH = ("bfloat16", "float32")
 
 
 def _update(gradient: Tensor, muon: MuonConfig = PLAIN) -> Tensor:
@@ -31,11 +32,12 @@ def _update(gradient: Tensor, muon: MuonConfig = PLAIN) -> Tensor:
     return -layer.weight.detach()
 
 
+@pytest.mark.parametrize("precision", BOTH)
 @pytest.mark.parametrize("shape", [(64, 64), (32, 96), (24, 25)])
-def test_newton_schulz_comes_near_the_polar_factor(shape: tuple[int, int]) -> None:
+def test_newton_schulz_comes_near_the_polar_factor(shape: tuple[int, int], precision: Any) -> None:
     for seed in range(5):
         gradient = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-        update, exact = _update(gradient), polar_factor(gradient).direction
+        update, exact = _update(gradient, replace(PLAIN, precision=precision)), polar_factor(gradient).direction
         assert float(torch.nn.functional.cosine_similarity(update.flatten(), exact.flatten(), dim=0)) > 0.97
         left, _, right = torch.linalg.svd(gradient, full_matrices=False)
         ratios = torch.linalg.svdvals(gradient) / torch.linalg.norm(gradient)

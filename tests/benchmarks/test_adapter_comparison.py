@@ -9,7 +9,18 @@ import pytest
 import torch
 
 from benchmarks.adaptation_tasks import ReversedKeys
-from benchmarks.adapter_text_task import LAST, RATES, SWEEP_SEED, WAYS, Results, Run, best_rate, next_sweep, plan, table
+from benchmarks.adapter_comparison import (
+    LAST,
+    RATES,
+    SWEEP_SEED,
+    WAYS,
+    Results,
+    Run,
+    best_rate,
+    next_sweep,
+    plan,
+    table,
+)
 from vlm_bridge.optim.lookup_task import PAIR_TOKENS, QUESTION_TOKENS, questions
 
 BEST = {"adamw": 1e-4, "mlorc_adamw": 3e-3, "muon": 3e-2}
@@ -34,6 +45,15 @@ def test_a_sweep_ends_with_the_best_rate_between_two_others(tmp_path: Path) -> N
         assert best == BEST[optimizer]
         place = RATES.index(best)
         assert {RATES[place - 1], best, RATES[place + 1]} <= set(tried)
+
+
+def test_a_sweep_goes_on_where_nothing_is_learned_yet(tmp_path: Path) -> None:
+    # a plateau with a little noise where the sweep begins, and a valley two rates above
+    losses = {1e-5: 0.94, 3e-5: 0.94, 1e-4: 0.93, 3e-4: 0.94, 1e-3: 0.917, 3e-3: 0.923, 1e-2: 0.9, 3e-2: 0.3, 1e-1: 0.5}
+    results = Results(tmp_path / "plateau.jsonl")
+    while (run := next_sweep(results, "t", "map", "adamw")) is not None:
+        results.add(run, {"validation_loss": losses[run.rate]})
+    assert best_rate(results, "t", "map", "adamw") == 3e-2
 
 
 def test_every_way_is_run_with_every_seed_and_the_dear_one_last(tmp_path: Path) -> None:
