@@ -103,7 +103,7 @@ class FewShotHippocampus:
         return self._layers
 
     def start(self) -> AskedModel:
-        """The embedded model in float32; vision, connector, words and what is not used are frozen."""
+        """The embedded model in float32; vision, connector and what is not used are frozen, words learn as the head."""
         model = load_medseg(self.model)
         model.language.float()
         model.requires_grad_(False)

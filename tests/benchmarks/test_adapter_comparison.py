@@ -23,12 +23,12 @@ from benchmarks.adapter_comparison import (
 )
 from vlm_bridge.optim.lookup_task import PAIR_TOKENS, QUESTION_TOKENS, questions
 
-BEST = {"adamw": 1e-4, "mlorc_adamw": 3e-3, "muon": 3e-2}
+BEST = {"adamw": 1e-4, "mlorc_adamw": 3e-3, "mlorc_adamw_bf16": 3e-3, "muon": 3e-2}
 
 
 def found(run: Run) -> dict[str, float]:
     """A loss with one valley."""
-    loss = abs(math.log10(run.rate / BEST[run.optimizer])) + 0.001 * run.seed
+    loss = 0.1 + abs(math.log10(run.rate / BEST[run.optimizer])) + 0.001 * run.seed
     return {
         "validation_loss": loss, "loss": loss, "accuracy": 0.5, "learned": 7, "optimizer_bytes": 56, "step_ms": 3.0,
     }  # fmt: skip

@@ -73,11 +73,11 @@ def test_an_adapter_learns_beside_a_model_that_stays(task: FewShotHippocampus) -
     assert costs["learned"] == sum(value.numel() for value in model.parameters() if value.requires_grad)
 
 
-def test_full_training_moves_all_but_vision_words_and_the_3d_decoder(task: FewShotHippocampus) -> None:
+def test_full_training_moves_all_but_vision_connector_and_the_3d_decoder(task: FewShotHippocampus) -> None:
     start = task.start()
     learned = {name for name, value in start.named_parameters() if value.requires_grad}
     assert any(".decoder.encoder." in name for name in learned)
-    for frozen in ("vision_tower", "multi_modal_projector", "embed_tokens", "volume_decoder"):
+    for frozen in ("vision_tower", "multi_modal_projector", "volume_decoder", "point_embeddings"):
         assert not any(frozen in name for name in learned), frozen
     names = set(task.targets)
     linear = {name for name, module in start.named_modules() if isinstance(module, nn.Linear)}

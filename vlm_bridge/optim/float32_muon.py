@@ -76,9 +76,8 @@ class Float32Muon(Muon):
             state["momentum_buffer"] = torch.zeros_like(gradient)
         momentum = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
         ahead = gradient.lerp(momentum, group["momentum"]) if group["nesterov"] else momentum
-        direction = newton_schulz(
-            ahead.float(), coefficients=group["ns_coefficients"], steps=group["ns_steps"], eps=group["eps"]
-        )
+        a, b, c = group["ns_coefficients"]  # a list, where it comes from a checkpoint
+        direction = newton_schulz(ahead.float(), coefficients=(a, b, c), steps=group["ns_steps"], eps=group["eps"])
         weight.mul_(1 - group["lr"] * group["weight_decay"])
         weight.add_(direction.to(weight.dtype), alpha=-group["lr"] * _scale(group["adjust_lr_fn"], *weight.shape))
 
