@@ -2,9 +2,9 @@
 
 `python -m benchmarks.backbone_optimizers` trains the backbone of `data.recipes.vlm_tiny` from scratch, by the losses
 of that recipe, on its pictures of shapes (4 pictures with 8 questions each to a step), for a few minutes of one core.
-The learning rate rises for 20 steps and then stays. Each optimiser's rate is swept by half powers of ten until the
+The learning rate rises for 15 steps and then stays. Each optimiser's rate is swept by half powers of ten until the
 loss is a tenth higher on both sides of the best one; then five other starts are made at that rate, with other
-pictures each. All are validated on the same 16 pictures every 10 steps; what counts is the loss of the words. The
+pictures each. All are validated on the same 16 pictures every 5 steps; what counts is the loss of the words. The
 loss to be reached is the one at which tuned AdamW's run of the sweep ended, rounded up to a tenth.
 
 Results are appended to a file as they come, so that the work can be stopped, continued and done in pieces, also by
@@ -37,7 +37,7 @@ from vlm_bridge.optim.config import OptimizerConfig
 
 TASK = "vlm_tiny"
 WAYS = (("full", "adamw"), ("full", "muon"))
-STEPS, EVERY, WARM_UP = 80, 10, 20
+STEPS, EVERY, WARM_UP = 60, 5, 15
 PICTURES, QUESTIONS, VALIDATED = 4, 8, 16
 _VALIDATION_SEED = 10**6
 
@@ -110,7 +110,7 @@ def steps_to(curve: list[float], target: float) -> int | None:
 
     Example:
         >>> steps_to([3.0, 1.9, 2.1], 2.0)
-        20
+        10
     """
     return next((EVERY * (place + 1) for place, loss in enumerate(curve) if loss <= target), None)
 

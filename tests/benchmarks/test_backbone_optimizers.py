@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import backbone_optimizers
 from benchmarks.adapter_comparison import RATES, SWEEP_SEED, Results, Run
-from benchmarks.backbone_optimizers import EVERY, TASK, Source, steps_to, table, target_loss, train
+from benchmarks.backbone_optimizers import EVERY, STEPS, TASK, Source, steps_to, table, target_loss, train
 from benchmarks.comparison_plots import draw_curves
 
 
@@ -39,9 +39,10 @@ def test_the_target_is_where_adamw_ended_rounded_up(tmp_path: Path) -> None:
 
 def test_the_table_counts_steps_to_the_target(tmp_path: Path) -> None:
     lines = table(_results(tmp_path / "r.jsonl")).splitlines()
-    # AdamW: at 2.2 after 80 steps with seed 0, later with the others. Muon: after 40, 50 and 50
-    assert "| adamw | 0.001 | 80, > 80, > 80 |" in lines[2]
-    assert "| muon | 0.001 | 40, 50, 50 | 47 ± 6 |" in lines[3]
+    # AdamW: at 2.2 at the eighth of eight looks with seed 0, later with the others. Muon: at the fourth, fifth and fifth
+    late = 8 * EVERY
+    assert f"| adamw | 0.001 | {late}, > {STEPS}, > {STEPS} |" in lines[2]
+    assert f"| muon | 0.001 | {4 * EVERY}, {5 * EVERY}, {5 * EVERY} |" in lines[3]
 
 
 def test_a_loss_that_is_never_reached_has_no_step() -> None:
