@@ -39,7 +39,7 @@ def test_the_target_is_where_adamw_ended_rounded_up(tmp_path: Path) -> None:
 
 def test_the_table_counts_steps_to_the_target(tmp_path: Path) -> None:
     lines = table(_results(tmp_path / "r.jsonl")).splitlines()
-    # AdamW: at 2.2 at the eighth of eight looks with seed 0, later with the others. Muon: at the fourth, fifth and fifth
+    # 2.2 is reached by AdamW at the eighth and last look with seed 0, by Muon at the fourth, fifth and fifth
     late = 8 * EVERY
     assert f"| adamw | 0.001 | {late}, > {STEPS}, > {STEPS} |" in lines[2]
     assert f"| muon | 0.001 | {4 * EVERY}, {5 * EVERY}, {5 * EVERY} |" in lines[3]
