@@ -6,7 +6,8 @@ a task of `benchmarks.adaptation_tasks`. (MLorc makes no sense for adapters: mom
 larger than factors of them.) Adapters have rank 4 and otherwise the settings of the catalogue, so that about as many
 numbers learn in each. Every way gets the same batches, steps and schedule. Its learning rate is swept by half powers of
 ten on validation examples, with a seed of its own, until the loss is a tenth higher on both sides of the best one; then
-five other seeds are run at that rate and scored on test examples.
+five other seeds are run at that rate and scored on test examples. Where their mean on validation examples is clearly
+worse than another rate of the sweep, that rate is run with them too, and the better mean chosen.
 
 Results are appended to a file as they come (`--results`, default `out/adapter_task_NAME.jsonl`), so that the work can
 be stopped, continued and done in pieces (`--minutes`), also by several processes that take a share of the ways each
@@ -54,6 +55,8 @@ METHODS: dict[str, dict[str, Any]] = {
 """Name in the catalogue of adapters, and settings; `full`: everything that the task lets learn; `layers`: the weights
 that adapters adapt, whole."""
 WHOLE = ("full", "layers")
+Way = tuple[str, str, float]
+"""Method, optimiser and rate."""
 WAYS = (
     ("full", "adamw"),
     ("full", "mlorc_adamw"),
@@ -191,15 +194,50 @@ def next_sweep(results: Results, task: str, method: str, optimizer: str) -> Run 
     return None
 
 
-def best_rate(results: Results, task: str, method: str, optimizer: str) -> float | None:
-    """The rate of the lowest validation loss of the sweep."""
+def swept_losses(results: Results, task: str, method: str, optimizer: str) -> dict[float, float]:
+    """Validation loss by rate, of the sweep."""
     wanted = (task, method, optimizer, SWEEP_SEED)
-    swept = {
-        run.rate: found
+    return {
+        run.rate: found["validation_loss"]
         for run, found in results.done.items()
         if (run.task, run.method, run.optimizer, run.seed) == wanted
     }
-    return min(swept, key=lambda rate: swept[rate]["validation_loss"]) if swept else None
+
+
+def seed_losses(results: Results, way: Way, task: str, seeds: int) -> dict[int, float]:
+    """Validation loss by seed, at a rate."""
+    runs = {seed: Run(task=task, method=way[0], optimizer=way[1], rate=way[2], seed=seed) for seed in range(seeds)}
+    return {seed: results.done[run]["validation_loss"] for seed, run in runs.items() if run in results.done}
+
+
+def rates_to_run(results: Results, task: str, method: str, optimizer: str, seeds: int) -> list[float]:
+    """Rates that are run with all seeds: the best of the sweep, and others as long as the seeds contradict it.
+
+    A rate may have been best with the sweep's seed by luck. Where the mean over the seeds is clearly higher than
+    another rate's loss in the sweep, that rate is run too.
+    """
+    swept = swept_losses(results, task, method, optimizer)
+    rates: list[float] = []
+    while len(rates) < len(swept):
+        rates.append(min((rate for rate in swept if rate not in rates), key=lambda rate: swept[rate]))
+        losses = [seed_losses(results, (method, optimizer, rate), task, seeds) for rate in rates]
+        if len(losses[-1]) < seeds:
+            break
+        least = min(statistics.mean(one.values()) for one in losses)
+        others = [loss for rate, loss in swept.items() if rate not in rates]
+        if not others or least < CLEARLY * min(others):
+            break
+    return rates
+
+
+def best_rate(results: Results, task: str, method: str, optimizer: str, seeds: int = 5) -> float | None:
+    """The rate of the lowest validation loss: mean of the seeds where they are done, else of the sweep."""
+    rates = rates_to_run(results, task, method, optimizer, seeds)
+    if not rates:
+        return None
+    done = {rate: seed_losses(results, (method, optimizer, rate), task, seeds) for rate in rates}
+    means = {rate: statistics.mean(losses.values()) for rate, losses in done.items() if len(losses) == seeds}
+    return min(means, key=lambda rate: means[rate]) if means else rates[0]
 
 
 def plan(results: Results, task: str, seeds: int, ways: Sequence[tuple[str, str]] = WAYS) -> Run | None:
@@ -211,10 +249,10 @@ def plan(results: Results, task: str, seeds: int, ways: Sequence[tuple[str, str]
                 return run
         for seed in range(seeds):
             for method, optimizer in group:
-                rate = best_rate(results, task, method, optimizer) or FIRST_RATES[optimizer]
-                run = Run(task=task, method=method, optimizer=optimizer, rate=rate, seed=seed)
-                if run not in results.done:
-                    return run
+                for rate in rates_to_run(results, task, method, optimizer, seeds):
+                    run = Run(task=task, method=method, optimizer=optimizer, rate=rate, seed=seed)
+                    if run not in results.done:
+                        return run
     return None
 
 
@@ -224,10 +262,11 @@ def table(results: Results, task: str) -> str:
     Where there are patients, the score is their Dice, with its interval over patients (bootstrap, mean of the seeds).
     """
     rows = []
-    scored = {way: _seeds(results, task, *way) for way in WAYS}
-    yardstick = scored["lora", "adamw"][1]
-    of_patients = any("patients" in found for _, by_seed in scored.values() for found in by_seed.values())
-    for (method, optimizer), (rate, by_seed) in scored.items():
+    chosen = {(*way, best_rate(results, task, *way) or math.nan) for way in WAYS}
+    scored = {way: _seeds(results, task, *way) for way in chosen}
+    yardstick = next(found for way, found in scored.items() if way[:2] == ("lora", "adamw"))
+    of_patients = any("patients" in found for by_seed in scored.values() for found in by_seed.values())
+    for (method, optimizer, rate), by_seed in scored.items():
         if not by_seed:
             continue
         name = "accuracy" if of_patients else "loss"
@@ -256,7 +295,8 @@ def table(results: Results, task: str) -> str:
 
 def scores(results: Results, task: str) -> dict[str, list[float]]:
     """Accuracy of each seed by way, of ways that have more than one."""
-    found = {way: [one["accuracy"] for one in _seeds(results, task, *way)[1].values()] for way in WAYS}
+    rates = {way: best_rate(results, task, *way) or math.nan for way in WAYS}
+    found = {way: [one["accuracy"] for one in _seeds(results, task, *way, rates[way]).values()] for way in WAYS}
     return {f"{method}, {optimizer}": values for (method, optimizer), values in found.items() if len(values) > 1}
 
 
@@ -273,16 +313,14 @@ def _dice_cells(by_seed: dict[int, dict[str, Any]]) -> list[str]:
     return [_spread([found["accuracy"] for found in by_seed.values()]), f"{low:.3f} to {high:.3f}"]
 
 
-def _seeds(results: Results, task: str, method: str, optimizer: str) -> tuple[float, dict[int, dict[str, Any]]]:
-    rate = best_rate(results, task, method, optimizer)
-    found = {
+def _seeds(results: Results, task: str, method: str, optimizer: str, rate: float) -> dict[int, dict[str, Any]]:
+    return {
         run.seed: values
         for run, values in results.done.items()
         if (run.task, run.method, run.optimizer, run.rate) == (task, method, optimizer, rate)
         and run.seed != SWEEP_SEED
         and "loss" in values
     }
-    return rate or math.nan, found
 
 
 def _spread(values: list[float], digits: int = 3) -> str:

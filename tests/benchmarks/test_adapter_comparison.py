@@ -56,6 +56,18 @@ def test_a_sweep_goes_on_where_nothing_is_learned_yet(tmp_path: Path) -> None:
     assert best_rate(results, "t", "map", "adamw") == 3e-2
 
 
+def test_a_rate_that_was_best_by_luck_gives_way(tmp_path: Path) -> None:
+    # with the sweep's seed 3e-3 is best; other seeds fail there, and 1e-3 is right
+    sweep = {3e-4: 0.5, 1e-3: 0.16, 3e-3: 0.13, 1e-2: 0.4}
+    by_seed = {3e-3: [0.12, 0.4, 0.13, 0.4, 0.13], 1e-3: [0.17, 0.16, 0.16, 0.15, 0.16]}
+    results, way = Results(tmp_path / "luck.jsonl"), ("full", "adamw")
+    while (run := plan(results, "t", 5, [way])) is not None:
+        loss = sweep[run.rate] if run.seed == SWEEP_SEED else by_seed[run.rate][run.seed]
+        results.add(run, {"validation_loss": loss, "loss": loss, "accuracy": 1 - loss})
+    assert best_rate(results, "t", *way) == 1e-3
+    assert {run.rate for run in results.done if run.seed != SWEEP_SEED} == {1e-3, 3e-3}
+
+
 def test_every_way_is_run_with_every_seed_and_the_dear_one_last(tmp_path: Path) -> None:
     results, order = Results(tmp_path / "all.jsonl"), []
     while (run := plan(results, "t", seeds=5)) is not None:
