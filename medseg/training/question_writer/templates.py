@@ -1,10 +1,19 @@
-"""The wordings of questions, by group.
+"""The wordings of questions, by group; those that are answered in words stand in `text_templates`.
 
 `{the}`, `{name}` and `{any}` stand for the structure that is asked for, `{be}` and `{Be}` for `is` or `are`.
 """
 
 from __future__ import annotations
 
+from medseg.training.question_writer.text_templates import (
+    BODY_PART,
+    COUNT,
+    MEANING,
+    MODALITY,
+    OVERVIEW,
+    PLACE,
+    YES_OR_NO,
+)
 from medseg.training.question_writer.wordings import worded
 
 REQUEST = worded("request", (
@@ -24,6 +33,16 @@ REQUEST = worded("request", (
     "Give me the outline of {the}.", "Draw a line around {the}.", "Let me see {the}.",
     "Please find {the} and mark all of it.", "Which area is covered by {the}?", "Segment {the} as exactly as you can.",
     "Shade {the}.", "find {name}",
+    "Let the mask cover {the}.", "All of {the}, nothing else.", "Separate {the} from the rest.",
+    "My question is about {the}: show me where.", "In this image, segment {the}.", "For my report I need {the} marked.",
+    "Put a contour around {the}.", "Put a mask on {the}.", "Make {the} visible.", "I cannot see {the}, can you?",
+    "Which region {be} {the}?", "Would you please segment {the}?", "Could I have a mask of {the}?",
+    "Draw me the borders of {the}.", "{the} please", "where {be} {the}", "show {name}", "outline {name}",
+    "{name}: mask", "target: {name}", "{name}, outline only", "Crop out {the} for me.", "Let us look at {the}.",
+    "Paint over {the}.", "I have to measure {the}, so mark it.", "Tell me which pixels show {the}.",
+    "The outline of {the}, please.", "As a mask: {the}.", "Do you know where {the} {be}? Mark it.",
+    "Can you point me to {the}?", "Take {the} and delineate it.", "What I want {be} {the}.",
+    "Return the segmentation of {the}.", "Next, {the}.",
 ), taught=("Segment {the}.", "{the}"))  # fmt: skip
 """To mark one structure that is named."""
 PRESENCE = worded("presence", (
@@ -41,6 +60,14 @@ PRESENCE = worded("presence", (
     "any {name} in this picture? mark it", "If you recognise {any}, please highlight it.",
     "Would you say there {be} {any}? Show where.", "Am I right that there {be} {any}? Please mark it.",
     "{name}, if there: outline it",
+    "I am not sure whether there {be} {any}: mark what you see.", "Should there be {any}, show me.",
+    "Whether there {be} {any}, I would like to know.", "Would you check for {name}?", "Have you found {any}?",
+    "What about {name}: {be} there any?", "Did you spot {any}?", "Mark {name} only if present.",
+    "Screen this image for {name}.", "Do I have to expect {any} here?", "{any} here?",
+    "Might this be {any}? Outline it.", "Confirm or exclude {name}.", "Tell me if you can find {any}.",
+    "{Be} {any} recognisable here?", "Does anything here look like {name}?", "Suspected {name}: please check.",
+    "My colleague thinks there {be} {any}. Do you agree?", "Find {any}, if any.",
+    "Before I sign the report: {be} there {any}?",
 ))  # fmt: skip
 """Whether a structure is there, to be marked if so."""
 SEVERAL = worded("several", (
@@ -52,6 +79,11 @@ SEVERAL = worded("several", (
     "Please give me {list} as separate masks.", "Kindly highlight {list}.", "Locate {list} in this image.",
     "Pick out {list}.", "One mask for each: {list}.", "Hello, could you find {list} for me?", "rois: {names}",
     "Could you please segment {list}?", "I need to see {list}, marked separately.",
+    "In one go: {list}.", "First this, then that: {list}.", "Give me {list}.", "Draw {list}.",
+    "Where can I see {list}?", "Which pixels belong to {list}?", "Separate masks of {list}, please.",
+    "For each of these a mask: {names}.", "I am interested in {list}.", "mark {names}", "segment {names} please",
+    "Colour {list} differently.", "Point out {list}.", "Would you delineate {list}?",
+    "Extract {list} one after the other.",
 ))  # fmt: skip
 """To mark several named structures."""
 EVERYTHING = worded("everything", (
@@ -61,6 +93,9 @@ EVERYTHING = worded("everything", (
     "A mask for each structure you know, please.", "everything, one mask each", "Highlight every structure there is.",
     "Could you mark all structures in this picture?", "Full segmentation please.",
     "Give me masks of everything you find.", "Draw in all the structures.",
+    "Go through the image and mark each structure.", "Whatever you recognise, mark it.",
+    "What can be segmented here? Do it.", "I want every structure outlined.", "Do not leave out any structure.",
+    "mask all", "Complete labelling, please.", "Find all the structures you were taught.",
 ))  # fmt: skip
 PARTWISE = worded("partwise", (
     "Mark {the} part by part.", "Segment each part of {the}.", "Show the parts of {the} separately.",
@@ -69,6 +104,9 @@ PARTWISE = worded("partwise", (
     "I need the parts of {the} one by one.", "Outline the parts of {the}, each on its own.",
     "{name}, part by part please", "Break {the} down into parts.", "Mark all parts of {the} separately.",
     "Can you segment {the} by parts?", "Please show {the} in parts, one mask each.",
+    "Which parts make up {the}? One mask each.", "Take {the} apart and mark every part.",
+    "Instead of {the} as a whole, mark its parts.", "All parts of {the}, one after the other.",
+    "parts of {the}, separate masks", "Subdivide {the} and label the parts.", "Draw {the} as separate parts.",
 ))  # fmt: skip
 """To mark a whole as its parts."""
 MEANT = worded("meant", (
@@ -80,6 +118,11 @@ MEANT = worded("meant", (
     "Mark the answer: {lower}", "Show me in the image: {lower}", "For a student: {lower}", "{question} Thanks.",
     "{question} I need the outline.", "{question} Point it out to me.", "Excuse me, {lower}",
     "{question} Find it for me.", "Segment what answers this: {lower}",
+    "{question} Draw it.", "{question} I want to see it.", "{question} A mask will do.",
+    "{question} Put a contour around it.", "Riddle: {lower}", "Can you answer this with a mask: {lower}",
+    "My teacher asks: {lower}", "A patient wants to know: {lower}", "Think before you draw. {question}",
+    "On this picture: {lower}", "I forgot the name. {question}", "Good morning, {lower}",
+    "Without naming it myself: {lower}", "{question} Locate it.",
 ))  # fmt: skip
 """Around a description that names nothing."""
 MEANT_WHY = worded("why", (
@@ -89,6 +132,9 @@ MEANT_WHY = worded("why", (
     "{question} Show it and describe it in a sentence.", "{question} What makes you say so?",
     "{question} Outline it and tell me what it is.", "Mark it and explain what it is: {lower}",
     "{question} With a short explanation, please.",
+    "{question} Describe what you marked.", "{question} And say why.", "{question} Name it and explain.",
+    "{question} Answer in a sentence and mark it.", "Mark it and give your reason: {lower}",
+    "What is it, and where? {question}", "{question} I would like to learn something about it too.",
 ))  # fmt: skip
 """Around a description, where a word of explanation is wanted."""
 HALF = worded("half", (
@@ -102,6 +148,12 @@ HALF = worded("half", (
     "Divide {the} into two halves, mark the {side} one.", "Of {the}, mark the {side} half.", "{name}, {side} half",
     "Find the {side} half of {the}.", "roi: {side} half of {the}", "I would like to see the {side} half of {the}.",
     "Trace {the}, but the {side} half alone.",
+    "Where does the {side} half of {the} lie?", "Could you segment half of {the}, namely the {side} one?",
+    "Point out the {side} half of {the}.", "Restrict the mask of {the} to its {side} half.",
+    "Colour only the {side} half of {the}.", "segment {side} half of {the}", "The {side} half of {the}, please.",
+    "Leave out one half of {the} and keep the {side} one.", "Put a contour around the {side} half of {the}.",
+    "Which pixels make up the {side} half of {the}?", "Extract the {side} half of {the}.",
+    "Show {the} without the half that is not the {side} one.",
 ))  # fmt: skip
 """Half of a structure, for `upper` and `lower`."""
 IMAGE_HALF = worded("image_half", (
@@ -118,6 +170,13 @@ IMAGE_HALF = worded("image_half", (
     "As I look at the picture: the {side} half of {the}.",
     "Mark the {side} half of {the} from the viewer's point of view.",
     "Where is the half of {the} on the image's {side}?", "roi: image {side} half of {the}",
+    "Seen in the image, which pixels form the {side} half of {the}?",
+    "Keep the image {side} half of {the} and drop the other.",
+    "Colour the half of {the} that the image shows on the {side}.", "image {side} half of {name}",
+    "The half of {the} on the image {side}, please.", "Delineate {the}, but only its half on the {side} of the image.",
+    "Put a mask on the half of {the} that lies further {side} in the picture.",
+    "Not all of {the}: the half on the image's {side}.", "Trace the image {side} half of {the}.",
+    "Point to the half of {the} towards the {side} border of the picture.",
 ))  # fmt: skip
 """Half of a structure, for the image's `left` and `right`."""
 SIDE_PIECE = worded("side", (
@@ -134,6 +193,12 @@ SIDE_PIECE = worded("side", (
     "Give me a mask of the {single} at the {side} of the image.",
     "Draw the {single} nearer to the {side} edge of the image.",
     "As I look at the picture: the {single} on the {side}.",
+    "Can you mark the {single} at the picture's {side}?", "From the viewer's side: which {single} is on the {side}?",
+    "Not both: the {single} on the image's {side}.", "Delineate the {single} on the {side} side of the picture.",
+    "Trace the {single} at the {side} of the image.", "Choose the {single} that is further {side} in the picture.",
+    "Extract the {single} on the image {side}.", "mark {single} on image {side}",
+    "Look to the {side} of the image and mark the {single} there.", "The {side} one in the image, I mean the {single}.",
+    "I want the {single} on the picture's {side} segmented.",
 ))  # fmt: skip
 """One of two, by its side in the image."""
 RELATION = worded("relation", (
@@ -146,6 +211,11 @@ RELATION = worded("relation", (
     "I need a mask of what is {relation} {the}.", "Find what is located {relation} {the}.",
     "what lies {relation} {the}", "Look {relation} {the} and mark what is there.",
     "Delineate what comes {relation} {the} in this image.",
+    "Go {relation} {the} and segment what lies there.", "In the image, what comes {relation} {the}?",
+    "Could you segment what is {relation} {the}?", "I want to know what lies {relation} {the}.",
+    "Draw what you find {relation} {the}.", "Which region lies {relation} {the} here?",
+    "Extract the structure located {relation} {the}.", "From {the}, go {relation}: what is there?",
+    "Put a contour around what lies {relation} {the}.", "mark what is {relation} {the}",
 ))  # fmt: skip
 """Another structure, by where it lies to a named one."""
 LARGEST = worded("largest", (
@@ -158,6 +228,11 @@ LARGEST = worded("largest", (
     "Several pieces of {the} are there: mark the {rank}.", "Give me a mask of the {rank} piece of {the}.",
     "Where is the {rank} piece of {the}?", "Which of the pieces of {the} is {rank}? Outline it.",
     "Leave out all pieces of {the} but the {rank} one.",
+    "Choose the {rank} piece of {the} and mark it.", "{rank} piece of {name}",
+    "Compare the pieces of {the} and outline the {rank}.", "Ignore the other pieces of {the}, I want the {rank}.",
+    "Delineate only the {rank} piece of {the}.", "Which is the {rank} region of {the}? Draw it.",
+    "Extract the {rank} piece of {the}.", "By size: the {rank} piece of {the}, please.",
+    "Trace nothing but the {rank} piece of {the}.",
 ))  # fmt: skip
 """One piece of several, by its size."""
 AGAIN = worded("again", (
@@ -168,6 +243,10 @@ AGAIN = worded("again", (
     "Give me the previous mask again.", "Redo the last one.", "Outline it a second time.",
     "What you just marked, once more.", "Highlight the same thing again.", "Could I have that mask again?",
     "Return the same mask.", "Repeat your last answer.",
+    "Let me have it again.", "Once again, the same mask.", "Could you redo this mask?", "I lost it, mark it again.",
+    "Same thing again, please.", "One more time.", "show again", "Please draw that mask a second time.",
+    "Bring back the last mask.", "Can I see it once more?", "What was it again? Mark it.", "repeat please",
+    "Mark again what you marked before.",
 ))  # fmt: skip
 HALF_OF_IT = worded("half_of_it", (
     "Now only the {side} half of it.", "Mark the {side} half of what you just marked.", "Only its {side} half.",
@@ -179,6 +258,12 @@ HALF_OF_IT = worded("half_of_it", (
     "I only need its {side} half.", "Drop the rest, keep its {side} half.",
     "From your last mask, take the {side} half.", "Give me the {side} half of it.", "What about just its {side} half?",
     "Halve it: only the {side} one.",
+    "Could you take only the {side} half of it?", "Colour just its {side} half.",
+    "Of what you marked, keep the {side} half.", "Shrink it to the {side} half.",
+    "Now without the other half, just the {side} one.", "The {side} half of your mask, please.",
+    "Where is its {side} half?", "Now outline its {side} half alone.", "mark {side} half of it",
+    "Trim that to the {side} half.", "I would like the {side} half of that alone.",
+    "Split it and show me the {side} half.",
 ))  # fmt: skip
 IMAGE_HALF_OF_IT = worded("image_half_of_it", (
     "Now only the half of it on the {side} of the image.", "Mark the image {side} half of what you just marked.",
@@ -192,6 +277,12 @@ IMAGE_HALF_OF_IT = worded("image_half_of_it", (
     "From your last mask, take the half on the {side} of the image.", "Give me the image {side} half of that.",
     "Restrict the mask to its half on the image {side}.", "As I look at the image, only its {side} half.",
     "Now only its {side} half, as the image shows it.",
+    "Trim it to the half on the image's {side}.", "Of what you marked, the half on the image {side}, please.",
+    "Where in it is the half on the image's {side}? Mark it.",
+    "The half of your mask on the {side} of the picture, please.", "Could you take only its half on the image {side}?",
+    "Split it and show me the half on the {side} of the image.",
+    "Shrink it to its half on the {side} side of the image.", "mark image {side} half of it",
+    "Now outline only its image {side} half.", "Drop what lies on the other half, keep its image {side} half.",
 ))  # fmt: skip
 PIECE_OF_IT = worded("piece_of_it", (
     "Only the {rank} piece of it.", "the {rank} piece of that",
@@ -203,6 +294,11 @@ PIECE_OF_IT = worded("piece_of_it", (
     "From your last mask, take the {rank} piece.", "Give me the {rank} of those pieces.",
     "Outline the {rank} piece of what you just marked.", "What about just its {rank} piece?",
     "Restrict it to its {rank} piece.",
+    "Trim that to its {rank} piece.", "Of the pieces you marked, choose the {rank}.",
+    "Compare its pieces and keep the {rank} one.", "Show me the {rank} of the pieces alone.", "mark {rank} piece of it",
+    "Which of those pieces is {rank}? Keep only that.", "Now without the others, the {rank} piece.",
+    "Shrink the mask to its {rank} piece.", "The {rank} piece of your mask, please.",
+    "By size: the {rank} piece of that.",
 ))  # fmt: skip
 PART_OF_IT = worded("part_of_it", (
     "Mark the {part} of what you just marked.", "Now only the {part} of it.", "Only its {part}.",
@@ -211,6 +307,10 @@ PART_OF_IT = worded("part_of_it", (
     "I only need the {part} of that.", "From your last mask, take the {part}.", "Give me the {part} of it.",
     "Outline the {part} of what you just marked.", "Restrict it to the {part}.", "Keep the {part}, drop the rest.",
     "Which bit of it is the {part}? Mark it.", "What about only the {part}?", "Within that, show me the {part}.",
+    "Inside what you marked, which is the {part}?", "Narrow it down to the {part}.",
+    "Could you take only the {part} of that?", "Now without the rest, the {part}.", "mark {part} of it",
+    "Where in it is the {part}?", "The {part} alone, please.", "Of what you marked, keep the {part}.",
+    "Go on with the {part} of it.", "Draw the {part} of that.",
 ))  # fmt: skip
 OTHER_ONE = worded("other_one", (
     "And the other one?", "Now the other one.", "Mark the one on the other side.", "the other one too",
@@ -219,6 +319,10 @@ OTHER_ONE = worded("other_one", (
     "And now its partner.", "Show me its counterpart.", "I also need the other one.",
     "Now do the same for the other one.", "And the second of the pair?", "Could you mark the other one as well?",
     "Not this one, the other one.", "Give me a mask of the other one.", "Outline its counterpart, please.",
+    "Turn to the other one.", "Its twin, please.", "What about the second one of the two?", "mark the other one",
+    "And where is the other of the pair?", "Segment its opposite number.", "Now draw its counterpart instead.",
+    "Leave this one and take the other.", "Is there another one of the kind? Mark that.",
+    "The remaining one of the two, please.",
 ))  # fmt: skip
 NTH_ONE = worded("nth_one", (
     "Only the {nth} one.", "Mark the {nth} of them again.", "Show just the {nth} one you marked.",
@@ -227,71 +331,10 @@ NTH_ONE = worded("nth_one", (
     "Show the {nth} mask again.", "Of those, the {nth}.", "Can you mark the {nth} one alone?",
     "Drop the others, keep the {nth}.", "Only the {nth} of what you just marked.", "Give me just the {nth} mask.",
     "I want to see the {nth} of them alone.", "Outline the {nth} one again, without the others.",
-))  # fmt: skip
-MODALITY = worded("modality", (
-    "What kind of image is this?", "Which modality is this?", "How was this image taken?",
-    "What imaging modality was used?", "Name the modality.", "modality?",
-    "What type of scan is this?", "Is this CT, MRI, ultrasound or something else?",
-    "With which technique was this picture made?", "Tell me the imaging modality.", "Which imaging method is this?",
-    "By what method was this recorded?", "Which device took this picture?", "type of image?", "imaging method?",
-    "Please name the imaging technique.", "What sort of examination is this from?",
-    "Can you tell how this picture was made?", "State the modality, no mask.",
-))  # fmt: skip
-BODY_PART = worded("body_part", (
-    "Which part of the body is shown?", "What body part is this?", "Which organ or region do you see?",
-    "What does the image show, which body part?", "body part?",
-    "Which region of the body is this?", "What part of the body am I looking at?",
-    "Which anatomical region is imaged here?", "Tell me the body region.", "From which part of the body is this image?",
-    "Where in the body was this taken?", "body region?", "anatomical region?", "Please name the region of the body.",
-    "Which body part was examined?", "Of what body part is this a picture?", "What area of the body do I see here?",
-    "Say in words which body part this is.",
-))  # fmt: skip
-OVERVIEW = worded("overview", (
-    "What do you see?", "Describe the image.", "Describe the picture.", "Give a short description.",
-    "What does this picture show?", "Tell me in a sentence what this is.", "Summarise the image in words.",
-    "What am I looking at?", "In a few words: what is this?", "Describe what you see, no mask.",
-    "Please describe this image.", "Explain this picture to me.", "short description please",
-    "Say what the image shows.",
-))  # fmt: skip
-PLACE = worded("place", (
-    "In which part of the image {be} {the}? Answer in words.", "Describe where {the} {be}, no mask.",
-    "Tell me in words where {the} {be}.", "Give the location of {the} in words only.",
-    "Without marking it: where in the image {be} {the}?",
-    "Where {be} {the}? Words only, no mask.", "Say in words where {the} {be}.", "In words: where {be} {the}?",
-    "No mask: where in the picture {be} {the}?", "location of {the}, in words",
-    "Describe the position of {the} in words.", "Top, bottom, left, right or centre: where {be} {the}? No mask.",
-    "Without a mask, tell me where {the} {be}.", "Please put the position of {the} into words.",
-    "I do not need a mask, only say where {the} {be}.", "Where would I find {the} in this image? Answer in words.",
-    "Name the part of the image where {the} {be}, no mask.",
-))  # fmt: skip
-COUNT = worded("count", (
-    "How many separate pieces of {the} are there?", "Into how many pieces {be} {the} divided here?",
-    "Count the pieces of {the}.", "How many parts of {the} do you see? Just the number.",
-    "How many pieces {be} {the} made of? Just the number.", "Number of pieces of {the}?",
-    "How many separate parts of {the} are visible? Only the number.", "Give the number of pieces of {the}.",
-    "Count the separate regions of {the}, no mask.", "In how many pieces {be} {the}? A number, please.",
-    "Tell me how many pieces of {the} there are.", "{name}: how many pieces?",
-    "How many unconnected pieces of {the} does the image show?", "No mask, just the count of pieces of {the}.",
-    "Please count how many pieces {the} {be} in.",
-))  # fmt: skip
-YES_OR_NO = worded("yes_or_no", (
-    "{Be} there {any}? Just yes or no.", "Only yes or no: can you see {any}?", "Does it show {any}? No mask needed.",
-    "Answer in words only: {be} there {any}?", "{any}: yes or no?",
-    "{Be} there {any}? A yes or no will do.", "Yes or no: {be} there {any} here?",
-    "Just tell me whether there {be} {any}, no mask.", "In one word: {be} there {any}?",
-    "Can you see {any}? Yes or no.", "No mask, only an answer: {be} there {any}?",
-    "Please say yes or no: does the image show {any}?", "Do you find {any}? Only yes or no, please.",
-    "{any}, yes or no", "Is it true that there {be} {any}? Answer yes or no.",
-    "Without marking anything: {be} there {any}?", "{name} there, yes or no?",
-))  # fmt: skip
-MEANING = worded("meaning", (
-    "What {be} {any}?", "Explain what {name} means.", "Tell me in words what {any} {be}.", "Define {name}.",
-    "What does the word {name} mean?",
-    "What does {name} mean?", "What is meant by {name}?", "Definition of {name}.", "Give a definition of {any}.",
-    "Explain the term {name}.", "In words: what {be} {any}?", "I do not know what {any} {be}, please explain.",
-    "What do doctors mean by {name}?", "Please define {name} for me.", "meaning of {name}",
-    "{name}: what does that mean?", "What kind of thing {be} {any}? No mask.",
-    "Can you explain to a patient what {any} {be}?", "What should I understand by {name}?",
+    "From your masks, pick the {nth}.", "Without the rest: the {nth} one.", "mark only the {nth} one",
+    "Let me see the {nth} of your masks once more.", "Which was the {nth} one? Mark it again.",
+    "Hide all but the {nth} one.", "Bring back the {nth} mask alone.", "And the {nth} of them alone?",
+    "Draw the {nth} of those again and nothing else.",
 ))  # fmt: skip
 
 GROUPS = (

@@ -11,7 +11,7 @@ from medseg.training.question_writer.picture_facts import Exchange
 from medseg.training.question_writer.scene import Scene
 from medseg.training.question_writer.structure import verb, with_article
 from medseg.training.question_writer.structures import ASKED_IN_VAIN, STRUCTURES
-from medseg.training.question_writer.templates import (
+from medseg.training.question_writer.text_templates import (
     BODY_PART,
     COUNT,
     MEANING,
