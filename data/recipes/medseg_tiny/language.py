@@ -34,7 +34,7 @@ _DECIDING = 3.0
 _SEVERAL = 3.0
 """How often a picture of several structures is drawn, against 1 of those where the picture says what is meant."""
 _KINDS = {
-    "multi": 2.0, "history": 1.5, "absent": 1.7, "implicit_anatomical": 1.6, "implicit_pathological": 1.6,
+    "multi": 2.0, "history": 1.5, "absent": 2.6, "implicit_anatomical": 1.6, "implicit_pathological": 1.6,
     "explicit": 0.7,
 }  # fmt: skip
 """How likely a lesson of a kind is among those learned, against 1."""

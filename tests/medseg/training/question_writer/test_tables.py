@@ -89,7 +89,7 @@ def test_a_fifth_of_each_group_is_held_out() -> None:
     described = [tuple(one for kind in DESCRIPTIONS[name].values() for one in kind) for name in STRUCTURES]
     for group in (*GROUPS, *described, in_vain):
         held_out = sum(one.held_out for one in group)
-        assert held_out == max(1, round(0.2 * len(group)))
+        assert abs(held_out - 0.2 * len(group)) < 1  # those always taught are not drawn from
         assert held_out < len(group)
         assert len(usable(group, "train")) + len(usable(group, "held_out")) == len(usable(group, "all"))
 

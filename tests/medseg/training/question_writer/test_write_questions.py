@@ -95,7 +95,7 @@ def test_implicit_questions_name_nothing(name: str) -> None:
 def asked_about(facts: PictureFacts, kind: str, name: str) -> set[str]:
     scene = read_scene(facts)
     found = set()
-    for seed in range(200):
+    for seed in range(600):
         talk = write_conversation(scene, np.random.default_rng(seed), kind, "all")
         found |= {one.wording.split(JOINT)[0] for one in talk or () if one.asked == (name,)}
     return found
