@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from data.recipes.clip_tiny.__main__ import scene_files
-from data.recipes.clip_tiny.crop_set import PhraseTable, cut_crops, kept_crops, phrase_table, truth
+from data.recipes.clip_tiny.crop_set import CropSet, PhraseTable, cut_crops, kept_crops, phrase_table, truth
+from data.recipes.clip_tiny.train import near_misses
 
 _SIDE = 48
 _BOOK = {
@@ -81,3 +82,23 @@ def test_crops_are_kept_until_the_scenes_change(scenes: list[Path], tmp_path: Pa
     more = kept_crops(file, scenes, facts, size=16)
     assert file.stat().st_mtime_ns > written
     assert int(more.scene.max()) == 2
+
+
+def test_near_misses_lack_one_fact_or_have_another_value() -> None:
+    facts = ("book", "colour:blue", "colour:red", "figure:fish", "figure:star", "mug")
+    said = {
+        "blue book": ("book", "colour:blue"), "red book": ("book", "colour:red"), "fish": ("figure:fish",),
+        "star": ("figure:star",), "mug": ("mug",), "red mug": ("mug", "colour:red"), "blue mug": ("mug", "colour:blue"),
+    }  # fmt: skip
+    needs = torch.tensor([[fact in wanted for fact in facts] for wanted in said.values()])
+    table = PhraseTable(texts=tuple(said), needs=needs, is_name=torch.zeros(len(said), dtype=torch.bool))
+    true = torch.tensor([[1, 1, 0, 0, 1, 0], [0, 0, 1, 0, 0, 1]], dtype=torch.bool)  # a blue star book and a red mug
+    nothing = torch.zeros_like(true)
+    crops = CropSet(
+        pictures=torch.zeros(2, 3, 4, 4, dtype=torch.uint8), inside=torch.ones(2, 4, 4, dtype=torch.bool),
+        true=true, open=nothing, hidden=nothing, scene=torch.zeros(2), facts=facts,
+    )  # fmt: skip
+    shown, _ = truth(crops, torch.arange(2), table, torch.arange(len(said)))
+    near = near_misses(crops, torch.arange(2), table) & ~shown
+    found = [{text for text, one in zip(said, row.tolist(), strict=True) if one} for row in near]
+    assert found == [{"red book", "fish", "blue mug"}, {"red book", "blue mug"}]

@@ -52,7 +52,8 @@ class OpenClipEncoder:
         self._found_relevances = (
             float(stated.get("found_relevance", found)), float(stated.get("uncertain_relevance", uncertain)),
         )  # fmt: skip
-        self._encoder_id = f"{files.name}/{model_digest(files)}"
+        self._mirrored = bool(stated.get("mirrored", False))
+        self._encoder_id = f"{files.name}/{model_digest(files)}{'/mirrored' if self._mirrored else ''}"
         self._dim = int(files.model_config["embed_dim"])
 
     @classmethod
@@ -94,7 +95,7 @@ class OpenClipEncoder:
 
     @property
     def encoder_id(self) -> str:
-        """Architecture and digest of configuration, vocabulary and weights."""
+        """Architecture, digest of configuration, vocabulary and weights, and whether pictures are seen mirrored too."""
         return self._encoder_id
 
     @property
@@ -121,6 +122,9 @@ class OpenClipEncoder:
     def encode_images(self, images: Float[Tensor, "image 3 size size"]) -> Float[Tensor, "image dim"]:
         """Unit vectors of square pictures (display values, 0-1) of `image_size`, on the CPU.
 
+        A model whose configuration says `mirrored`, because it was trained so, sees every picture both ways round and
+        takes the direction between the two vectors.
+
         Raises:
             InvalidInputError: the pictures are of another size.
         """
@@ -132,9 +136,15 @@ class OpenClipEncoder:
         if not len(images):
             return torch.zeros(0, self._dim)
         mean, deviation = self._statistics
+        pixels = (images.to(self._device).float() - mean) / deviation
+        vectors = self._unit_vectors(pixels)
+        if self._mirrored:
+            vectors = normalize(vectors + self._unit_vectors(pixels.flip(-1)), dim=-1)
+        return vectors.cpu()
+
+    def _unit_vectors(self, pixels: Tensor) -> Tensor:
         with self._precision():
-            vectors = self._model.encode_image((images.to(self._device).float() - mean) / deviation)
-        return normalize(vectors.float(), dim=-1).cpu()
+            return normalize(self._model.encode_image(pixels).float(), dim=-1)
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "text dim"]:

@@ -143,7 +143,7 @@ def write_asset(trained: Trained, config: dict, words: tuple[str, ...], scores: 
     target.mkdir(exist_ok=True)
     # what is less likely than about one in five has nothing to do with the phrase
     gate = float(-trained.bias / TEMPERATURE) - _GATE_BELOW
-    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "cosine_gate": round(gate, 4)}
+    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "cosine_gate": round(gate, 4), "mirrored": True}
     content = {"model_cfg": config, "preprocess_cfg": preprocess, "held_out": scores}
     (target / "open_clip_config.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     (target / "vocabulary.json").write_text(json.dumps(list(words), indent=0) + "\n", encoding="utf-8")

@@ -24,6 +24,7 @@ from data.recipes.clip_tiny.crop_set import CropSet, PhraseTable, truth
 from data.recipes.clip_tiny.optimizer import optimizers
 from vision3d.language.prompts import CANONICAL_NEGATIVES
 from vision3d.language.word_tokenizer import WordTokenizer
+from vlm_bridge.backbone.cpu_precision import cpu_has_bfloat16
 
 TEMPERATURE = 10.0
 """LERF's; see the module's text."""
@@ -37,7 +38,7 @@ class TrainConfig:
 
     minutes: float = 40.0
     batch: int = 192
-    phrases: int = 176
+    phrases: int = 224
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
     seed: int = 0
@@ -105,7 +106,7 @@ def _loss(
     words[lost] = _with_unknown(words[lost], generator)
     true[:, lost], known[:, lost] = False, True
     pictures = augmented(crops.pictures[rows], crops.inside[rows], generator)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=cpu_has_bfloat16()):
         image = trained.model.encode_image(pictures.contiguous(memory_format=torch.channels_last))
         text = trained.model.encode_text(torch.cat([words, tokens[1]]))
     logits = TEMPERATURE * normalize(image.float(), dim=-1) @ normalize(text.float(), dim=-1).T + trained.bias
@@ -121,15 +122,34 @@ def _loss(
 
 
 def _batch_phrases(crops: CropSet, table: PhraseTable, rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Phrases for a batch: one that is true of each crop where there is one, the rest drawn from all."""
+    """Phrases for a batch: of each crop one that is true and one that all but is, the rest drawn from all."""
     everything = torch.arange(len(table.texts))
-    true, _ = truth(crops, rows, table, everything)
-    # rare phrases are as likely as frequent ones: weigh by how few crops of the batch they fit
-    weights = true.float() / true.float().sum(0).clamp(min=1)
-    some = weights.sum(1) > 0
-    drawn = torch.multinomial(weights[some], 1, generator=generator).flatten()
+    true, known = truth(crops, rows, table, everything)
+    near = near_misses(crops, rows, table) & ~true & known
+    drawn = torch.cat([_one_each(true, generator), _one_each(near, generator)]).unique()
     rest = torch.randint(len(table.texts), (max(count - len(drawn), 0),), generator=generator)
     return torch.cat([drawn, rest]).unique()
+
+
+def near_misses(crops: CropSet, rows: Tensor, table: PhraseTable) -> Tensor:
+    """Phrases [crop phrase] that lack one fact of several, or whose only fact has another value: `colour:red` for
+    `colour:blue`. Those that are true as well, or cannot be judged, are for the caller to leave out."""
+    needs, shown = table.needs.float(), crops.true[rows] | crops.hidden[rows]
+    lacking = (~crops.true[rows]).float() @ needs.T
+    names = [fact.partition(":")[0] for fact in crops.facts if ":" in fact]
+    family = torch.tensor(
+        [[fact.startswith(f"{name}:") for name in sorted(set(names))] for fact in crops.facts]
+    ).float()
+    alike = (shown.float() @ family).clamp(max=1) @ (needs @ family).clamp(max=1).T > 0
+    single = needs.sum(1) == 1
+    return torch.where(single, alike, lacking == 1)
+
+
+def _one_each(fits: Tensor, generator: torch.Generator) -> Tensor:
+    """One phrase for each crop that has any; rare phrases are as likely as frequent ones."""
+    weights = fits.float() / fits.float().sum(0).clamp(min=1)
+    weights = weights[weights.sum(1) > 0]
+    return torch.multinomial(weights, 1, generator=generator).flatten() if len(weights) else torch.zeros(0).long()
 
 
 def _with_unknown(words: Tensor, generator: torch.Generator) -> Tensor:

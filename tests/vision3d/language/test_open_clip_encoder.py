@@ -126,6 +126,19 @@ def test_ids_tell_weights_configurations_and_statistics_apart(encoder: OpenClipE
             check_same_encoder(encoder.encoder_id, other, "Scene file")
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_a_model_that_says_so_sees_pictures_both_ways_round(encoder: OpenClipEncoder, tmp_path: Path):
+    both = OpenClipEncoder.from_folder(written_model(tmp_path / "both" / "small", preprocess={"mirrored": True}))
+    pictures = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    found = both.encode_images(pictures)
+    assert not torch.allclose(encoder.encode_images(pictures), encoder.encode_images(pictures.flip(-1)), atol=1e-4)
+    torch.testing.assert_close(both.encode_images(pictures.flip(-1)), found)
+    halves = encoder.encode_images(pictures) + encoder.encode_images(pictures.flip(-1))
+    torch.testing.assert_close(found, halves / halves.norm(dim=1, keepdim=True))
+    with pytest.raises(InvalidInputError, match="found vectors of"):
+        check_same_encoder(encoder.encoder_id, both, "Scene file")
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_torch_checkpoints_are_read_without_running_them(encoder: OpenClipEncoder, tmp_path: Path, wrapped: bool):
     folder = written_model(tmp_path / "small")
